@@ -10,6 +10,7 @@
 mod anchors;
 mod applied;
 mod asos;
+mod attach;
 mod attacker;
 mod attainment;
 mod base;

@@ -208,6 +208,17 @@ impl Lab {
         Self::active(Self::plugged_beside(database, file, vendors, "", files).await?).await
     }
 
+    /// With tables of the source and with files of its own.
+    pub async fn declaring_with(
+        database: Option<String>,
+        file: &str,
+        tables: &str,
+        files: &[(&str, &str)],
+    ) -> Result<Self> {
+        let vendors = &outcome_integrations::VENDORS;
+        Self::active(Self::plugged_beside(database, file, vendors, tables, files).await?).await
+    }
+
     async fn active(lab: Self) -> Result<Self> {
         lab.runtime.outcomes().activate(OUTCOME, &unlock(), false).await?;
         Ok(lab)

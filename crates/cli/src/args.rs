@@ -1,5 +1,6 @@
 //! Every flag of the command line, and nothing else: the help texts are the reference that people read first.
 
+mod attach;
 mod audit;
 mod client;
 mod connectors;
@@ -21,6 +22,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use outcome_core::domain::Verdict;
 
+pub use attach::Attach;
 pub use audit::Audit;
 pub use client::{Doctor, Guard, GuardClient, InitClients};
 pub use connectors::Connectors;
@@ -167,6 +169,8 @@ pub enum Command {
     /// Use the statistics directly: test two arms, plan a test, export a proof, check the formulas
     #[command(subcommand, after_help = stats::EXAMPLES)]
     Stats(Stats),
+    /// Guard an experiment that runs at a flag service already: turn it off when harm is proven, claim nothing
+    Attach(Attach),
     /// List and test the sources that outcome.yaml declares
     #[command(subcommand, after_help = connectors::EXAMPLES)]
     Connectors(Connectors),
@@ -348,6 +352,9 @@ pub enum Experiment {
     /// Resume a paused experiment: turn its flag on again. Always needs your passphrase
     #[command(after_help = "EXAMPLES:\n  outcome-runtime experiment resume short-signup-form")]
     Resume(Resume),
+    /// Guard an attached experiment no longer, and leave its flag as it is. Always needs your passphrase
+    #[command(after_help = "EXAMPLES:\n  outcome-runtime experiment detach new-checkout --note 'it ended there'")]
+    Detach(Resume),
     /// End an experiment permanently
     #[command(after_help = "EXAMPLES:\n  outcome-runtime experiment kill short-signup-form --note 'no longer wanted'")]
     Kill(Act),

@@ -5,6 +5,7 @@
 //! **Invariant**: pure. The statistics know nothing of signals, and the use cases nothing of formulas.
 
 mod unit_shares;
+mod watched;
 
 use std::collections::BTreeSet;
 use std::ops::Deref;
@@ -12,8 +13,9 @@ use std::ops::Deref;
 use jiff::Timestamp;
 
 use self::unit_shares::{is_often, n_both_of, n_of, n_other_of, share_of};
+use self::watched::watched;
 use crate::domain::{
-    ArmSums, Capped, ConstraintBound, Design, Direction, GuardrailPlan, Plan, Uncapped, Variant, VariantReading,
+    ArmSums, Capped, ConstraintBound, Direction, GuardrailPlan, Plan, Uncapped, Variant, VariantReading,
     names_of_limits,
 };
 use crate::error::{Code, Error, Result};
@@ -101,7 +103,10 @@ impl Judged {
 /// # Errors
 /// [`Code::Internal`] for a plan that never should have been approved.
 pub fn evaluate_poll(plan: &Plan, poll: &Poll, previous: Option<&RunningState>) -> Result<Option<Judged>> {
-    with_input(plan, poll, |input, positions| Judged::new(stats::evaluate(input, previous), positions, poll))
+    with_input(plan, poll, |input, positions| {
+        let evaluated = stats::evaluate(input, previous);
+        Judged::new(if plan.attached.is_some() { watched(evaluated) } else { evaluated }, positions, poll)
+    })
 }
 
 /// Evaluates what the constraints alone say, where the primary signal could not be read. Only what speaks against the treatment
@@ -588,10 +593,9 @@ fn value_rule(plan: &Plan, guard: &Guard, planned: &GuardrailPlan) -> ValueRule 
     match planned.also_pause_on_level {
         None => ValueRule::InARow,
         Some(_) if !is_of_everybody(guard, planned) => ValueRule::OfTreatment,
-        Some(also_pauses) => ValueRule::OfEverybody {
-            pauses: also_pauses || plan.design != Design::Randomised,
-            is_full_day: guard.is_full_day,
-        },
+        Some(also_pauses) => {
+            ValueRule::OfEverybody { pauses: also_pauses || !plan.design.has_control(), is_full_day: guard.is_full_day }
+        }
     }
 }
 

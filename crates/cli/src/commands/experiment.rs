@@ -38,12 +38,8 @@ pub async fn run(cx: &Cx, args: args::Experiment) -> Result<Exit> {
         args::Experiment::Propose(args) => propose::run(cx, args).await?,
         args::Experiment::Pause(args) => act_or_ask(cx, args, Verdict::Pause).await?,
         args::Experiment::Kill(args) => act_or_ask(cx, args, Verdict::Kill).await?,
-        args::Experiment::Resume(args) => {
-            let runtime = cx.open().await?;
-            let slug = runtime.experiments().show(&args.experiment).await?.experiment.slug.to_string();
-            let unlock = cx.unlock(&runtime, &args.unlock, &format!("resume {slug}")).await?;
-            act(cx, &runtime, slug, Verdict::Resume, args.note, args.member, unlock).await?;
-        }
+        args::Experiment::Resume(args) => act_signed(cx, args, Verdict::Resume).await?,
+        args::Experiment::Detach(args) => act_signed(cx, args, Verdict::Detach).await?,
         args::Experiment::CorrectQuery(args) => correct::query(cx, args).await?,
         args::Experiment::ForgetReading(args) => correct::reading(cx, args).await?,
         args::Experiment::Retry { experiment } => {
@@ -59,6 +55,14 @@ pub async fn run(cx: &Cx, args: args::Experiment) -> Result<Exit> {
         }
     }
     Ok(Exit::OK)
+}
+
+/// What is done with a signature only.
+async fn act_signed(cx: &Cx, args: args::Resume, verdict: Verdict) -> Result<()> {
+    let runtime = cx.open().await?;
+    let slug = runtime.experiments().show(&args.experiment).await?.experiment.slug.to_string();
+    let unlock = cx.unlock(&runtime, &args.unlock, &format!("{verdict} {slug}")).await?;
+    act(cx, &runtime, slug, verdict, args.note, args.member, unlock).await
 }
 
 async fn act_or_ask(cx: &Cx, args: args::Act, verdict: Verdict) -> Result<()> {

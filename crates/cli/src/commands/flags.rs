@@ -2,7 +2,6 @@
 
 use outcome_core::usecases::{FlagAct, FlagLine, FlagLineState, FlagsReport, Right, flag_role};
 use outcome_core::{Code, Result};
-use outcome_integrations::VENDORS;
 
 use crate::args;
 use crate::cx::{Cx, Exit};
@@ -28,7 +27,7 @@ pub async fn run(cx: &Cx, args: &args::Flags) -> Result<Exit> {
         }
         args::Flags::Role { provider } => {
             let role = match provider {
-                Some(provider) => flag_role(&VENDORS, provider)?,
+                Some(provider) => flag_role(cx.overrides.vendors, provider)?,
                 None => cx.open().await?.flags().role().await?,
             };
             cx.out.result(&role, |page| role.lines().for_each(|line| page.line(line)))?;

@@ -3,6 +3,7 @@
 mod activate;
 mod agent;
 mod apply;
+mod attach;
 mod audit;
 mod completions;
 mod connectors;
@@ -69,6 +70,7 @@ pub async fn run(cx: &Cx, command: Command) -> Result<Exit> {
         Command::Member(args) => member::run(cx, args).await,
         Command::Simulate(args) => simulate::run(cx, &args).await,
         Command::Stats(args) => stats::run(cx, args).await,
+        Command::Attach(args) => attach::run(cx, args).await,
         Command::Connectors(args) => connectors::run(cx, &args).await,
         Command::Flags(args) => flags::run(cx, &args).await,
         Command::Secrets(args) => secrets::run(cx, args).await,

@@ -7,7 +7,7 @@ use super::diagnostic::Problem;
 use super::node::{Node, Value, shown};
 use super::reporter::Reporter;
 use super::suggest::did_you_mean;
-use crate::domain::{Aggregation, Assurance};
+use crate::domain::{Aggregation, Assurance, Design};
 
 /// A fixed set of texts.
 pub trait Choice: Sized + Copy + PartialEq + JsonSchema + 'static {
@@ -67,12 +67,50 @@ macro_rules! choices {
 }
 choices! {
     crate::domain::Direction = "a direction",
-    crate::domain::Design = "an evidence design",
     crate::domain::OnConclusion = "what happens to a flag",
     crate::domain::ShipTest = "a test",
     crate::domain::ViolationPolicy = "a reaction to a violation",
     crate::domain::MetricMethod = "a method",
     crate::ports::Sealing = "when a metric is read in sealed cohorts",
+}
+
+/// How the experiments of an outcome are judged. What runs elsewhere is attached by hand, and declared nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeclaredDesign(pub Design);
+
+impl JsonSchema for DeclaredDesign {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "DeclaredDesign".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let one = |(name, Self(design)): (&str, Self)| {
+            let says = match design {
+                Design::Randomised => "A flag splits units into control and treatment.",
+                Design::BeforeAfter => "No control; never ships by itself.",
+                Design::None => "Recorded, not measured.",
+                Design::Attached => "",
+            };
+            serde_json::json!({ "const": name, "description": says, "type": "string" })
+        };
+        let all: Vec<_> = Self::choices().into_iter().map(one).collect();
+        schemars::json_schema!({ "oneOf": all })
+    }
+}
+
+impl Choice for DeclaredDesign {
+    const CHOICE: &'static str = "an evidence design";
+    fn choices() -> Vec<(&'static str, Self)> {
+        let declared = Design::ALL.iter().filter(|design| **design != Design::Attached);
+        declared.map(|design| (design.as_str(), Self(*design))).collect()
+    }
+    fn refusal(text: &str) -> Option<&'static str> {
+        (text == "attached").then_some(
+            "`outcome-runtime attach` guards an experiment that runs elsewhere; the file does not declare it",
+        )
+    }
 }
 
 impl Choice for Aggregation {

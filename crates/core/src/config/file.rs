@@ -4,7 +4,7 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value as Json, json};
 
-use super::choice::GateAssurance;
+use super::choice::{DeclaredDesign, GateAssurance};
 use super::decode::{Decode, Raw, TextMap};
 use super::diagnostic::Problem;
 use super::field::Field;
@@ -17,7 +17,7 @@ use super::reporter::Reporter;
 use super::reporter::{ChannelVendor, Vendors};
 use super::suggest::same_name;
 use crate::domain::{
-    Aggregation, Design, Direction, MetricMethod, MinimumDetectableEffect, OnConclusion, Period, ShipTest, Slug,
+    Aggregation, Direction, MetricMethod, MinimumDetectableEffect, OnConclusion, Period, ShipTest, Slug,
     ViolationPolicy,
 };
 use crate::yaml_map;
@@ -80,7 +80,7 @@ yaml_map! {
         /// Smallest effect worth detecting: `"5%"` is relative to the baseline, a plain number is in the signal's units.
         optional(signed) mde: Mde | minimum_detectable_effect,
         /// How experiments are judged. `before_after` and `none` give weaker evidence and never ship by themselves.
-        optional(signed) design: Design = "randomised",
+        optional(signed) design: DeclaredDesign = "randomised",
         /// What is randomised: `user`, `account`, `session`.
         optional(signed) randomisation_unit: String | randomization_unit = "user",
         /// The event that marks a unit as exposed.

@@ -266,6 +266,8 @@ pub struct FlagVendor {
     pub keys: Keymap,
     /// The least that its credentials must allow, and how to make such ones: lines for a person to follow.
     pub role: &'static str,
+    /// Whether experiments that run there can be attached.
+    pub has_experiments: bool,
     /// Reads and checks its `config`; `None` after a mistake, which is then reported.
     pub read: fn(&Node, &mut Reporter<'_>) -> Option<Arc<dyn FlagSettings>>,
 }

@@ -186,7 +186,7 @@ impl EvidenceGrade {
     #[must_use]
     pub fn of(design: Design, health: &[HealthFinding]) -> Self {
         match design {
-            Design::Randomised => match health.iter().map(|finding| finding.severity).max() {
+            Design::Randomised | Design::Attached => match health.iter().map(|finding| finding.severity).max() {
                 None | Some(Severity::Note) => Self::A,
                 Some(Severity::Warn) => Self::B,
                 // Arms that cannot be compared tell no more than an anecdote.

@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Build, Conclusion, Evaluation, Hypothesis, Plan, RolloutPlan, SignalCaps, Slug, Stored, text_enum};
+use super::{
+    Attachment, Build, Conclusion, Evaluation, Hypothesis, Plan, RolloutPlan, SignalCaps, Slug, Stored, text_enum,
+};
 use crate::ids::{ExperimentId, OutcomeId};
 use crate::principal::Principal;
 use crate::stats::RunningState;
@@ -14,6 +16,8 @@ text_enum! {
     pub enum ExperimentStatus {
         Hypothesis, AwaitingPortfolioGate, Building, FailedBuild, AwaitingLaunchGate, Running, Measuring, Paused,
         AwaitingAnalysisGate, Scaling, AwaitingScaleGate, AwaitingShipGate, Killed, Shipped,
+        /// Guarded no more: what runs elsewhere stays as it is there.
+        Detached,
     }
 }
 
@@ -21,7 +25,7 @@ impl ExperimentStatus {
     /// Nothing follows.
     #[must_use]
     pub fn is_terminal(self) -> bool {
-        matches!(self, Self::Killed | Self::Shipped)
+        matches!(self, Self::Killed | Self::Shipped | Self::Detached)
     }
 
     /// Counts towards `max_concurrent`: approved and not concluded.
@@ -29,7 +33,12 @@ impl ExperimentStatus {
     pub fn occupies_slot(self) -> bool {
         !matches!(
             self,
-            Self::Hypothesis | Self::AwaitingPortfolioGate | Self::FailedBuild | Self::Killed | Self::Shipped
+            Self::Hypothesis
+                | Self::AwaitingPortfolioGate
+                | Self::FailedBuild
+                | Self::Killed
+                | Self::Shipped
+                | Self::Detached
         )
     }
 
@@ -164,7 +173,7 @@ pub struct Pause {
 }
 
 /// What the transition function decides about an experiment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ExperimentState {
     /// Where it stands.
     pub status: ExperimentStatus,
@@ -184,6 +193,9 @@ pub struct ExperimentState {
     /// What the quantiles of its metrics came to when the build was reported.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub caps: Vec<SignalCaps>,
+    /// What it was when it was attached; absent for experiments that the runtime launches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attached: Option<Box<Attachment>>,
 }
 
 impl ExperimentState {
@@ -199,7 +211,14 @@ impl ExperimentState {
             plan_hash: None,
             budget_part: None,
             caps: Vec::new(),
+            attached: None,
         }
+    }
+
+    /// Whether it runs elsewhere and is only guarded.
+    #[must_use]
+    pub fn is_attached(&self) -> bool {
+        self.attached.is_some()
     }
 }
 

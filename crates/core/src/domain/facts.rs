@@ -43,6 +43,9 @@ pub struct Facts {
     /// Its flag, as the service had it when the gate opened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flag: Option<FlagFacts>,
+    /// Where it runs, if that is elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attached: Option<AttachedFacts>,
     /// How it will be judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanFacts>,
@@ -94,6 +97,39 @@ impl Facts {
 
 impl Document for Facts {
     const NAME: &'static str = "facts of the gate";
+}
+
+/// An experiment that runs at a flag service without the runtime.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct AttachedFacts {
+    /// The service, as the outcome file calls it.
+    pub provider: String,
+    /// By what the service finds it again.
+    pub reference: String,
+    /// What it is called there.
+    pub name_says: String,
+    /// The arm that everybody gets while its flag is off.
+    pub control: String,
+    /// The other arm.
+    pub treatment: String,
+    /// Percent of its units that get the treatment.
+    pub treatment_pct: u8,
+    /// Since when units are counted.
+    #[schemars(with = "String")]
+    pub started_at: Timestamp,
+    /// Units of the control by then; absent at later gates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_control: Option<u64>,
+    /// Units of the treatment by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_treatment: Option<u64>,
+    /// The metrics that it has there, which are not watched here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics_say: Vec<String>,
+    /// Its page there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<String>,
 }
 
 /// What would be applied of the outcome file.

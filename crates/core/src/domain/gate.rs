@@ -35,6 +35,7 @@ impl GateStatus {
             | Verdict::Scale
             | Verdict::Ship
             | Verdict::Resume
+            | Verdict::Detach
             | Verdict::AcceptPolicy
             | Verdict::ConfirmAchieved
             | Verdict::Activate

@@ -11,11 +11,13 @@ impl GateType {
     /// The verdicts it takes, positive ones first.
     #[must_use]
     pub fn verdicts(self) -> &'static [Verdict] {
-        use Verdict::{Approve, ApproveWithConditions, Extend, Iterate, Kill, Reject, Resume, Rework, Scale, Ship};
+        use Verdict::{
+            Approve, ApproveWithConditions, Detach, Extend, Iterate, Kill, Reject, Resume, Rework, Scale, Ship,
+        };
         match self {
             Self::PortfolioReview => &[Approve, ApproveWithConditions, Reject],
             Self::LaunchApproval => &[Approve, ApproveWithConditions, Rework, Reject],
-            Self::AnalysisReview => &[Ship, Scale, Extend, Resume, Iterate, Kill],
+            Self::AnalysisReview => &[Ship, Scale, Extend, Resume, Iterate, Detach, Kill],
             Self::ScaleApproval | Self::ShipApproval | Self::ChangeApproval | Self::Escalation => &[Approve, Reject],
         }
     }

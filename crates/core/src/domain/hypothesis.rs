@@ -75,7 +75,7 @@ impl Hypothesis {
     #[must_use]
     pub fn for_design(self, design: Design) -> Self {
         match design {
-            Design::Randomised => self,
+            Design::Randomised | Design::Attached => self,
             Design::BeforeAfter | Design::None => {
                 Self { rollout: RolloutPlan { initial_pct: 100, steps: Vec::new() }, ..self }
             }

@@ -4,6 +4,7 @@
 #![warn(missing_docs)]
 
 mod assurance;
+mod attachment;
 mod base;
 mod basis;
 mod build;
@@ -19,6 +20,7 @@ mod gate;
 mod gate_policy;
 mod gate_type;
 mod grade;
+mod guardrail;
 mod holder;
 mod hypothesis;
 mod key;
@@ -41,6 +43,7 @@ mod sums;
 mod verdict;
 
 pub use assurance::Assurance;
+pub use attachment::Attachment;
 pub use base::{BranchSource, DefaultBranch};
 pub use basis::{Basis, EvidenceBasis, FlagMove, PolicyBasis, RecommendationBasis};
 pub use build::{
@@ -60,13 +63,15 @@ pub use experiment::{
     Author, Experiment, ExperimentState, ExperimentStatus, MAX_RESTARTS, Pause, PauseCause, PhaseStart, ScoreBreakdown,
 };
 pub use facts::{
-    ChangeFacts, ChangedKey, ConfigurationOrigin, DryRunEffect, DryRunFacts, DryRunSummary, Facts, FalseStops,
-    FlagFacts, FlagFound, GuardrailFacts, HypothesisFacts, LearningFacts, Nullable, OutcomeFacts, PlanFacts,
+    AttachedFacts, ChangeFacts, ChangedKey, ConfigurationOrigin, DryRunEffect, DryRunFacts, DryRunSummary, Facts,
+    FalseStops, FlagFacts, FlagFound, GuardrailFacts, HypothesisFacts, LearningFacts, Nullable, OutcomeFacts,
+    PlanFacts,
 };
 pub use gate::{ContextPackage, Gate, GateState, GateStatus};
 pub use gate_policy::{GateChannel, GatePolicy};
 pub use gate_type::GateType;
 pub use grade::EvidenceGrade;
+pub use guardrail::GuardrailPlan;
 pub use holder::Holder;
 pub use hypothesis::{Hypothesis, InterventionKind, MeasurementPlan, Risk, RolloutPlan};
 pub use key::{Enrolment, KeyKind, SignedEnrolment};
@@ -82,7 +87,7 @@ pub use outcome::{
 };
 pub use period::Period;
 pub use place::Place;
-pub use plan::{ErrorBudget, GuardrailPlan, Plan};
+pub use plan::{ErrorBudget, Plan};
 pub use said::Said;
 pub use sealed_cohort::{SealReason, SealedCohort};
 pub use signal::{Aggregation, MetricMethod, SignalQuery, SignalSpec};

@@ -24,6 +24,16 @@ text_enum! {
         BeforeAfter,
         /// Recorded, not measured.
         None,
+        /// It runs elsewhere, with a flag that splits units, and is only guarded: never declared for an outcome.
+        Attached,
+    }
+}
+
+impl Design {
+    /// Whether units of a treatment are compared with units of a control at the same time.
+    #[must_use]
+    pub fn has_control(self) -> bool {
+        matches!(self, Self::Randomised | Self::Attached)
     }
 }
 text_enum! {

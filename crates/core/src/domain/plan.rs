@@ -5,27 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::limit_names::of_result;
 use super::{
-    ConstraintBound, Design, Direction, Document, EvidenceGrade, Hypothesis, OnConclusion, SignalCaps, SignalSpec,
-    ViolationPolicy,
+    Attachment, Design, Direction, Document, EvidenceGrade, GuardrailPlan, Hypothesis, OnConclusion, SignalCaps,
+    SignalSpec,
 };
 use crate::stats::{Alpha, SeriesRules, ShipTest};
-
-/// How one constraint is watched.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[schemars(inline)]
-pub struct GuardrailPlan {
-    /// What is read.
-    pub signal: SignalSpec,
-    /// What it must hold.
-    pub bound: ConstraintBound,
-    /// Number of polls in a row for which a value without units must be out of bounds.
-    pub consecutive: u32,
-    /// What a crossing does.
-    pub on_violation: ViolationPolicy,
-    /// Whether a value of everybody beyond its limit turns the flag off. Absent in plans of earlier versions, in which it always did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub also_pause_on_level: Option<bool>,
-}
 
 /// What an experiment may spend of the outcome's error budget.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -100,6 +83,9 @@ pub struct Plan {
     /// later step, and in plans of earlier versions, in which each step had a budget of its own.
     #[serde(default, skip_serializing_if = "is_false")]
     pub shares_with_steps: bool,
+    /// What runs elsewhere and is only guarded; absent for experiments that the runtime launches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attached: Option<Box<Attachment>>,
 }
 
 impl Plan {
@@ -133,6 +119,10 @@ impl Plan {
     /// The best grade that evidence of it can have: units by a map without dates are those of today.
     #[must_use]
     pub fn best_grade(&self) -> EvidenceGrade {
+        // Whoever runs it elsewhere deals the arms.
+        if self.attached.is_some() {
+            return EvidenceGrade::B;
+        }
         let is_of_today = self.signal.contract.as_ref().is_some_and(|contract| contract.is_mapped_by_today());
         if is_of_today { EvidenceGrade::B } else { EvidenceGrade::A }
     }

@@ -6,6 +6,8 @@ text_enum! {
     /// What was decided. Which ones a gate takes depends on its type.
     pub enum Verdict {
         Approve, ApproveWithConditions, Reject, Rework, Extend, Scale, Ship, Iterate, Kill, Pause, Resume,
+        /// Guard an attached experiment no longer, and leave its flag as it is.
+        Detach,
         /// Accept a policy that lowers a gate's assurance.
         AcceptPolicy,
         /// Confirm that an outcome is achieved.

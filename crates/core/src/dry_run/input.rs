@@ -46,6 +46,8 @@ pub struct DryRun {
     pub n_unplayed_guardrails: usize,
     /// Whether the flag stays on after futility and the end of the plan (`on_conclusion: hold`).
     pub keeps_flag: bool,
+    /// Whether it runs elsewhere and is only guarded: it is stopped, or its time ends.
+    pub is_guarded: bool,
     /// What goes wrong in every run.
     pub mishaps: Mishaps,
     /// True effects that are tried, in metric units as measured: 0 for the false-alarm rate.

@@ -194,6 +194,7 @@ impl<'a, R: Rng> Run<'a, R> {
             min_sample_size: self.plan.plan.min_sample_size,
             success_threshold: self.plan.plan.success_threshold,
             keeps_flag: self.plan.keeps_flag,
+            is_guarded: self.plan.is_guarded,
             step_began_at: Some(at_days(0.0)),
             is_last_step: true,
             analyses: &self.analyses,
@@ -216,6 +217,9 @@ impl<'a, R: Rng> Run<'a, R> {
             ExperimentEvent::KilledByRule { .. } => {
                 return Some(self.ended(Ending::Paused(PauseCause::Constraint), poll, off_at));
             }
+            ExperimentEvent::AnalysisDue { .. } if self.plan.is_guarded => {
+                return Some(self.ended(Ending::Inconclusive, poll, off_at));
+            }
             ExperimentEvent::AnalysisDue { cause, .. } => {
                 self.analyses.insert(0, (cause, now));
                 self.open(found, now);
@@ -236,6 +240,7 @@ impl<'a, R: Rng> Run<'a, R> {
             }
             // Steps of a rollout and acts of humans are not played.
             ExperimentEvent::Proposed
+            | ExperimentEvent::Attached { .. }
             | ExperimentEvent::PortfolioSuperseded { .. }
             | ExperimentEvent::ReportedBuilt { .. }
             | ExperimentEvent::ReportedFailed { .. }

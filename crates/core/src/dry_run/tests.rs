@@ -13,6 +13,7 @@ fn run(effects: &[f64], change: impl FnOnce(&mut DryRun)) -> DryRunReport {
         guardrails: Vec::new(),
         n_unplayed_guardrails: 0,
         keeps_flag: false,
+        is_guarded: false,
         mishaps: Mishaps::default(),
         effects: effects.to_vec(),
         replications: 300,
@@ -73,6 +74,7 @@ fn impossible_input_is_refused_with_a_reason() {
         guardrails: Vec::new(),
         n_unplayed_guardrails: 0,
         keeps_flag: false,
+        is_guarded: false,
         mishaps: Mishaps::default(),
         effects: vec![0.0],
         replications: 1,
@@ -159,4 +161,29 @@ fn mishaps_out_of_range_are_refused() {
     assert!(refused(Mishaps { outage_days: 28.0, ..Mishaps::default() }));
     assert!(refused(Mishaps { lost_treatment: 1.0, ..Mishaps::default() }));
     assert!(refused(Mishaps { delay_days: -1.0, ..Mishaps::default() }));
+}
+
+#[test]
+fn a_thousand_guarded_experiments_with_hourly_looks_are_stopped_no_more_often_than_stated() {
+    let report = run(&[0.0, -0.03], |dry_run| {
+        dry_run.is_guarded = true;
+        dry_run.keeps_flag = true;
+        dry_run.polls_per_day = 24;
+        dry_run.replications = 1000;
+        dry_run.days[0].units = 480.0;
+        // As `--metric` states it: not worse at all.
+        dry_run.guardrails.push(GuardrailPolicy {
+            name: "paid".to_owned(),
+            population: Population::Rate { rate: 0.05 },
+            harm_direction: HarmDirection::Decrease,
+            margin: Margin::Absolute(0.0),
+            must_prove: false,
+        });
+    });
+    let [none, harm] = &report.effects[..] else { panic!("{report:?}") };
+    let stops = report.false_stops.unwrap();
+    assert!((stops.stated_harm, stops.stated_guardrail) == (0.025, 0.05), "{stops:?}");
+    assert!(stops.share <= stops.stated_harm + stops.stated_guardrail + stops.stated_data, "{stops:?}");
+    assert!((none.ship, none.kill_futility) == (0.0, 0.0), "something was claimed: {none:?}");
+    assert!(harm.kill_harm > 0.95 && harm.ship == 0.0, "{harm:?}");
 }

@@ -2,7 +2,8 @@
 
 use crate::digest::{canonical_json, sha256_hex};
 use crate::domain::{
-    self, Constraint, Design, ErrorBudget, GuardrailPlan, Hypothesis, OutcomeSpec, Plan, SignalCaps, SignalSpec,
+    self, Attachment, Constraint, Design, ErrorBudget, GuardrailPlan, Hypothesis, OnConclusion, OutcomeSpec, Plan,
+    SignalCaps, SignalSpec,
 };
 use crate::stats::{Alpha, Information, SeriesRules, ShipTest, known_end_constant};
 
@@ -63,6 +64,25 @@ impl Plan {
             counts_rare: outcome.design == Design::Randomised,
             knows_signs: outcome.design == Design::Randomised && has_negative_values,
             shares_with_steps: outcome.design == Design::Randomised && !hypothesis.rollout.steps.is_empty(),
+            attached: None,
+        }
+    }
+
+    /// The plan of an experiment that runs elsewhere: it is watched and nothing is claimed of it, so it takes no part of the outcome's
+    /// error budget, and its end leaves the flag as it is.
+    #[must_use]
+    pub fn guarding(mut self, attached: Option<&Attachment>) -> Self {
+        let Some(attached) = attached else { return self };
+        self.guardrails.extend(attached.guards.iter().cloned());
+        let is_signed = self.signals().any(SignalSpec::has_negative_values);
+        Self {
+            design: Design::Attached,
+            error_budget: None,
+            ship: None,
+            on_conclusion: OnConclusion::Hold,
+            knows_signs: is_signed,
+            attached: Some(Box::new(attached.clone())),
+            ..self
         }
     }
 

@@ -82,9 +82,8 @@ fn least_of_experiment(kind: ExperimentEventKind) -> Option<Assurance> {
     }
     let gates = GateType::ALL.iter().copied().map(Some).chain([None]);
     let all = gates.flat_map(|gate| Verdict::ALL.iter().map(move |verdict| (gate, *verdict)));
-    all.filter(|(gate, verdict)| decided_kind(*gate, *verdict) == Some(kind))
-        .map(|(gate, verdict)| needed(gate, verdict, false))
-        .min()
+    let leads_to = |gate, verdict| [false, true].iter().any(|is| decided_kind(gate, verdict, *is) == Some(kind));
+    all.filter(|(gate, verdict)| leads_to(*gate, *verdict)).map(|(gate, verdict)| needed(gate, verdict, false)).min()
 }
 
 #[cfg(test)]
@@ -98,8 +97,8 @@ mod tests {
     use super::*;
     use crate::digest::canonical_json;
     use crate::domain::{
-        Decision, DecisionSubject, Enrolment, ExperimentState, ExperimentStatus, OutcomeState, OutcomeStatus,
-        PauseCause, RolloutPlan, SignedDecision, Surface,
+        Attachment, Decision, DecisionSubject, Enrolment, ExperimentState, ExperimentStatus, OutcomeState,
+        OutcomeStatus, PauseCause, RolloutPlan, SignedDecision, Surface,
     };
     use crate::identity::{Keyring, KnownKey, NEW, VerifiedDecision, enrol, fingerprint};
     use crate::ids::{ExperimentId, KeyId, MemberId, WorkspaceId};
@@ -180,6 +179,7 @@ mod tests {
         let reason = || "because".to_owned();
         let mut all = vec![
             V::Proposed,
+            V::Attached { plan_hash: "0".repeat(64), caps: Vec::new() },
             V::PortfolioSuperseded { reason: reason() },
             V::ReportedBuilt { commit: "0".repeat(40), plan_hash: "0".repeat(64), budget_part: None, caps: Vec::new() },
             V::ReportedFailed { reason: reason() },
@@ -196,7 +196,7 @@ mod tests {
         ];
         let gates = GateType::ALL.iter().copied().map(Some).chain([None]);
         for (gate, verdict) in gates.flat_map(|gate| Verdict::ALL.iter().map(move |verdict| (gate, *verdict))) {
-            if decided_kind(gate, verdict).is_some() {
+            if [false, true].iter().any(|is| decided_kind(gate, verdict, *is).is_some()) {
                 all.push(V::Decided { gate, decision: decided(verdict, assurance) });
             }
         }
@@ -207,7 +207,19 @@ mod tests {
         let rollout: RolloutPlan = serde_json::from_value(json!({ "initial_pct": 10, "steps": [50, 100] })).unwrap();
         let of = |(status, step)| ExperimentState { status, step, ..ExperimentState::new(&rollout) };
         let last = ExperimentState::new(&rollout).n_steps - 1;
-        ExperimentStatus::ALL.iter().flat_map(|status| [(*status, 0), (*status, last)]).map(of).collect()
+        let own: Vec<_> =
+            ExperimentStatus::ALL.iter().flat_map(|status| [(*status, 0), (*status, last)]).map(of).collect();
+        let attached =
+            own.iter().map(|state| ExperimentState { attached: Some(Box::new(attachment())), ..state.clone() });
+        own.iter().cloned().chain(attached).collect()
+    }
+
+    fn attachment() -> Attachment {
+        let attachment = json!({
+            "provider": "posthog", "reference": "42", "name_says": "New checkout", "control": "control", "treatment": "test",
+            "treatment_pct": 50, "started_at": "2026-11-01T00:00:00Z",
+        });
+        serde_json::from_value(attachment).unwrap()
     }
 
     #[test]
@@ -216,7 +228,14 @@ mod tests {
         for (state, event) in
             states().iter().flat_map(|state| events(Assurance::A3).into_iter().map(move |e| (state, e)))
         {
-            let kind = event.kind(state).unwrap();
+            let Some(kind) = event.kind(state) else {
+                // A verdict that its kind of experiment does not take.
+                for by in everybody() {
+                    let done = transition_experiment(state, &event, &by);
+                    assert!(matches!(done, Err(TransitionError::WrongDecision(_))), "{event:?}");
+                }
+                continue;
+            };
             let row = EXPERIMENT_TABLE.iter().find(|row| row.event == kind && row.from.contains(&state.status));
             for by in everybody() {
                 let done = transition_experiment(state, &event, &by);
@@ -245,7 +264,7 @@ mod tests {
             for (state, event) in states().iter().flat_map(|state| events(level).into_iter().map(move |e| (state, e))) {
                 let ExperimentEvent::Decided { gate, decision } = &event else { continue };
                 let done = transition_experiment(state, &event, human);
-                if matches!(done, Err(TransitionError::NotAllowed { .. })) {
+                if matches!(done, Err(TransitionError::NotAllowed { .. } | TransitionError::WrongDecision(_))) {
                     continue;
                 }
                 let is_refused = matches!(done, Err(TransitionError::AssuranceTooLow { .. }));
@@ -283,6 +302,31 @@ mod tests {
             let too_low = TransitionError::AssuranceTooLow { needed: Assurance::A4, got: Assurance::A3 };
             assert_eq!(done.err(), is_refused.then_some(too_low), "{verdict} {is_touched}");
         }
+    }
+
+    #[test]
+    fn what_runs_elsewhere_is_never_built_scaled_or_shipped_and_nothing_else_is_let_go() {
+        use ExperimentEventKind as E;
+        let own = [E::Attached, E::AttachApproved, E::AttachVoided, E::Detached];
+        let not_its = [
+            E::Proposed,
+            E::ReportedBuilt,
+            E::LaunchApproved,
+            E::LaunchReworked,
+            E::Scaled,
+            E::ShipProposed,
+            E::Iterated,
+        ];
+        let mut n_seen = [0, 0];
+        for (state, event) in
+            states().iter().flat_map(|state| events(Assurance::A3).into_iter().map(move |e| (state, e)))
+        {
+            let Some(kind) = event.kind(state) else { continue };
+            let forbidden = if state.is_attached() { not_its.as_slice() } else { own.as_slice() };
+            assert!(!forbidden.contains(&kind), "{kind} of {state:?}");
+            n_seen[usize::from(state.is_attached())] += 1;
+        }
+        assert!(n_seen.iter().all(|n| *n > 500), "{n_seen:?}");
     }
 
     #[test]

@@ -9,7 +9,9 @@ use crate::identity::VerifiedDecision;
 pub(super) fn needed(gate: Option<GateType>, verdict: Verdict, is_touched: bool) -> Assurance {
     match gate {
         _ if verdict.is_negative() => Assurance::A2,
-        Some(gate_type) if verdict == Verdict::Resume => least_at(gate_type, is_touched).max(Assurance::A3),
+        Some(gate_type) if matches!(verdict, Verdict::Resume | Verdict::Detach) => {
+            least_at(gate_type, is_touched).max(Assurance::A3)
+        }
         Some(gate_type) => least_at(gate_type, is_touched),
         None => Assurance::A3,
     }

@@ -12,7 +12,7 @@ pub fn flag_after(
     verdict: Verdict,
     rollout: &RolloutPlan,
 ) -> Option<u8> {
-    let kind = decided_kind(gate, verdict)?;
+    let kind = decided_kind(gate, verdict, state.is_attached())?;
     let row = EXPERIMENT_TABLE.iter().find(|row| row.event == kind && row.from.contains(&state.status))?;
     row.effects.iter().find_map(|effect| match effect {
         Effect::SetFlag => rollout.pct(state.step + usize::from(kind.is_next_step())),

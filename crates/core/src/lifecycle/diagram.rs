@@ -25,7 +25,7 @@ pub fn lifecycle_markdown() -> String {
         }
     }
     out.push_str(
-        "    shipped --> [*]\n    killed --> [*]\n```\n\n| from | event | by | to | effects |\n|---|---|---|---|---|\n",
+        "    shipped --> [*]\n    killed --> [*]\n    detached --> [*]\n```\n\n| from | event | by | to | effects |\n|---|---|---|---|---|\n",
     );
     for row in EXPERIMENT_TABLE {
         let to = match row.to {

@@ -28,6 +28,14 @@ pub enum ExperimentEvent<D = VerifiedDecision> {
         /// Why.
         reason: String,
     },
+    /// Somebody asks that it is guarded where it runs already.
+    Attached {
+        /// Hash of the plan that goes with it.
+        plan_hash: String,
+        /// What the quantiles of its metrics came to; they are a part of that plan.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        caps: Vec<SignalCaps>,
+    },
     /// An agent or human says that it is built, and the scope is clean.
     ReportedBuilt {
         /// Full commit id.
@@ -140,6 +148,7 @@ impl ExperimentEvent<SignedDecision> {
         Ok(match self {
             V::Proposed => V::Proposed,
             V::PortfolioSuperseded { reason } => V::PortfolioSuperseded { reason },
+            V::Attached { plan_hash, caps } => V::Attached { plan_hash, caps },
             V::ReportedBuilt { commit, plan_hash, budget_part, caps } => {
                 V::ReportedBuilt { commit, plan_hash, budget_part, caps }
             }
@@ -187,6 +196,7 @@ impl<D> ExperimentEvent<D> {
             | Self::Rejudged { reason }
             | Self::PausedLocally { reason } => Some(reason),
             Self::Proposed
+            | Self::Attached { .. }
             | Self::ReportedBuilt { .. }
             | Self::Retried
             | Self::SampleReached
@@ -198,12 +208,15 @@ impl<D> ExperimentEvent<D> {
 
     /// The row it belongs to, in `state`.
     fn kind_with(&self, state: &ExperimentState, verdict: impl Fn(&D) -> Verdict) -> Option<E> {
-        Some(match self {
+        let is_attached = state.is_attached();
+        let kind = match self {
+            Self::Attached { .. } => E::Attached,
             Self::Proposed => E::Proposed,
             Self::PortfolioSuperseded { .. } => E::PortfolioSuperseded,
             Self::ReportedBuilt { .. } => E::ReportedBuilt,
             Self::ReportedFailed { .. } => E::ReportedFailed,
             Self::Retried => E::Retried,
+            Self::LaunchVoided { .. } if is_attached => E::AttachVoided,
             Self::LaunchVoided { .. } => E::LaunchVoided,
             Self::SampleReached => E::SampleReached,
             Self::AutoPaused { .. } => E::AutoPaused,
@@ -214,13 +227,14 @@ impl<D> ExperimentEvent<D> {
             Self::StepMeasured if state.step + 1 < state.n_steps => E::StepMeasured,
             Self::StepMeasured => E::LastStepMeasured,
             Self::PausedLocally { .. } => E::PausedByHand,
-            Self::Decided { gate, decision } => decided_kind(*gate, verdict(decision))?,
+            Self::Decided { gate, decision } => decided_kind(*gate, verdict(decision), is_attached)?,
             Self::Corrected { correction, decision, .. } => match (correction, verdict(decision)) {
                 (Correction::Query { .. }, Verdict::CorrectQuery)
                 | (Correction::Reading { .. }, Verdict::ForgetReading) => E::Corrected,
                 _ => return None,
             },
-        })
+        };
+        kind.is_for(is_attached).then_some(kind)
     }
 }
 
@@ -241,9 +255,9 @@ pub fn transition_experiment(
     event: &ExperimentEvent,
     by: &Principal,
 ) -> Result<(ExperimentState, Vec<Effect>), TransitionError> {
-    let kind = event
-        .kind(state)
-        .ok_or_else(|| TransitionError::WrongDecision("this type of gate does not accept this verdict".to_owned()))?;
+    let kind = event.kind(state).ok_or_else(|| {
+        TransitionError::WrongDecision("an experiment of this kind does not take this step".to_owned())
+    })?;
     let row = EXPERIMENT_TABLE
         .iter()
         .find(|row| row.event == kind && row.from.contains(&state.status))
@@ -286,6 +300,10 @@ pub fn transition_experiment(
             next.budget_part = *budget_part;
             next.caps.clone_from(caps);
         }
+        ExperimentEvent::Attached { plan_hash, caps } => {
+            next.plan_hash = Some(plan_hash.clone());
+            next.caps.clone_from(caps);
+        }
         ExperimentEvent::Corrected { plan_hash, .. } => next.plan_hash = Some(plan_hash.clone()),
         ExperimentEvent::AutoPaused { cause, detail } => {
             next.pause = Some(Pause { cause: *cause, detail: detail.clone(), from: state.status });
@@ -323,8 +341,11 @@ pub(super) fn after_pause(state: &ExperimentState) -> ExperimentStatus {
 }
 
 fn not_allowed(state: &ExperimentState, kind: E) -> TransitionError {
-    let allowed: Vec<_> =
-        EXPERIMENT_TABLE.iter().filter(|row| row.from.contains(&state.status)).map(|row| row.event.as_str()).collect();
+    let allowed: Vec<_> = EXPERIMENT_TABLE
+        .iter()
+        .filter(|row| row.from.contains(&state.status) && row.event.is_for(state.is_attached()))
+        .map(|row| row.event.as_str())
+        .collect();
     TransitionError::NotAllowed {
         subject: "experiment",
         state: state.status.to_string(),

@@ -15,7 +15,7 @@ text_enum! {
         Proposed, PortfolioApproved, PortfolioRejected, PortfolioSuperseded, ReportedBuilt, ReportedFailed, Retried,
         LaunchApproved, LaunchReworked, LaunchRejected, LaunchVoided, SampleReached, AutoPaused, PausedByHand, Resumed,
         AnalysisDue, Concluded, Rejudged, Extended, Scaled, ShipProposed, Iterated, Killed, StepMeasured, LastStepMeasured, ScaleApproved,
-        ScaleRejected, ShipApproved, ShipRejected, KilledByHand, KilledByRule, Corrected,
+        ScaleRejected, ShipApproved, ShipRejected, KilledByHand, KilledByRule, Corrected, Attached, AttachApproved, AttachVoided, Detached,
     }
 }
 
@@ -35,6 +35,10 @@ pub enum Effect {
     SetFlagFull,
     /// Turn the flag off and read it back.
     FlagOff,
+    /// Count units of a flag that somebody else has turned on; it is not touched.
+    WatchFlag,
+    /// Leave the flag as it is from now on.
+    LeaveFlag,
     /// Read the baseline and fix the plan.
     FreezePlan,
     /// Fix the final result.
@@ -84,8 +88,8 @@ const fn row(
 }
 
 use Effect::{
-    DraftSuccessor, FlagOff, FreezePlan, FreezeResult, Notify, OpenGate, PublishBrief, SetFlag, SetFlagFull,
-    StoreLearning, SupersedeGates,
+    DraftSuccessor, FlagOff, FreezePlan, FreezeResult, LeaveFlag, Notify, OpenGate, PublishBrief, SetFlag, SetFlagFull,
+    StoreLearning, SupersedeGates, WatchFlag,
 };
 
 const LIVE: &[S] = &[S::Running, S::Measuring, S::Scaling];
@@ -137,12 +141,26 @@ pub const EXPERIMENT_TABLE: &[Row] = &[
         E::KilledByHand, &[Human], S::Killed, &[SupersedeGates, FreezeResult, StoreLearning]),
     row(&[S::Running, S::Measuring, S::Paused, S::AwaitingAnalysisGate, S::Scaling, S::AwaitingScaleGate, S::AwaitingShipGate],
         E::KilledByHand, &[Human], S::Killed, &[SupersedeGates, FlagOff, FreezeResult, StoreLearning]),
+    // What runs elsewhere: it is guarded from the approval on, and nothing but off (and on again, after a pause) is ever written there.
+    row(&[S::Hypothesis], E::Attached, &[Local, Human], S::AwaitingLaunchGate, &[OpenGate(GateType::LaunchApproval), Notify]),
+    row(&[S::AwaitingLaunchGate], E::AttachApproved, &[Human], S::Running, &[FreezePlan, WatchFlag]),
+    row(&[S::AwaitingLaunchGate], E::AttachVoided, &[System], S::Killed, &[SupersedeGates, FreezeResult, StoreLearning, Notify]),
+    row(&[S::Running, S::Measuring, S::Paused, S::AwaitingAnalysisGate],
+        E::Detached, &[Human], S::Detached, &[SupersedeGates, LeaveFlag, FreezeResult, StoreLearning]),
 ];
 
-/// The row of the table that a decision stands for; `None` when this type of gate takes no such verdict.
-pub(super) fn decided_kind(gate: Option<GateType>, verdict: Verdict) -> Option<E> {
+/// The row of the table that a decision stands for; `None` when this type of gate takes no such verdict. What runs elsewhere
+/// (`is_attached`) is not reworked, scaled, shipped or followed by another one, and nothing else can be let go.
+pub(super) fn decided_kind(gate: Option<GateType>, verdict: Verdict, is_attached: bool) -> Option<E> {
     use GateType::{AnalysisReview, LaunchApproval, PortfolioReview, ScaleApproval, ShipApproval};
     use Verdict as V;
+    if is_attached {
+        match (gate, verdict) {
+            (Some(LaunchApproval), V::Approve | V::ApproveWithConditions) => return Some(E::AttachApproved),
+            (Some(AnalysisReview) | None, V::Detach) => return Some(E::Detached),
+            _ => {}
+        }
+    }
     Some(match (gate, verdict) {
         (Some(PortfolioReview), V::Approve | V::ApproveWithConditions) => E::PortfolioApproved,
         (Some(PortfolioReview), V::Reject) => E::PortfolioRejected,
@@ -167,6 +185,46 @@ pub(super) fn decided_kind(gate: Option<GateType>, verdict: Verdict) -> Option<E
 }
 
 impl E {
+    /// Whether it can happen to an experiment that runs elsewhere, or to one that the runtime launches. What both can meet is for both.
+    #[must_use]
+    pub fn is_for(self, is_attached: bool) -> bool {
+        match self {
+            Self::Attached | Self::AttachApproved | Self::AttachVoided | Self::Detached => is_attached,
+            Self::Proposed
+            | Self::PortfolioApproved
+            | Self::PortfolioRejected
+            | Self::PortfolioSuperseded
+            | Self::ReportedBuilt
+            | Self::ReportedFailed
+            | Self::Retried
+            | Self::LaunchApproved
+            | Self::LaunchReworked
+            | Self::LaunchVoided
+            | Self::Scaled
+            | Self::ShipProposed
+            | Self::Iterated
+            | Self::StepMeasured
+            | Self::LastStepMeasured
+            | Self::ScaleApproved
+            | Self::ScaleRejected
+            | Self::ShipApproved
+            | Self::ShipRejected => !is_attached,
+            Self::LaunchRejected
+            | Self::SampleReached
+            | Self::AutoPaused
+            | Self::PausedByHand
+            | Self::Resumed
+            | Self::AnalysisDue
+            | Self::Concluded
+            | Self::Rejudged
+            | Self::Extended
+            | Self::Killed
+            | Self::KilledByHand
+            | Self::KilledByRule
+            | Self::Corrected => true,
+        }
+    }
+
     /// Whether it leads to the next step of the rollout.
     pub(super) fn is_next_step(self) -> bool {
         matches!(self, Self::Scaled | Self::ScaleApproved)

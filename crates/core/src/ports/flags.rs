@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::elsewhere::ElsewhereService;
 use super::flag_error::FlagError;
 use super::flag_state::FlagState;
 use super::secrets::Opening;
@@ -170,6 +171,11 @@ pub trait FlagService: Send + Sync {
     /// when the flag is not where it was put.
     async fn last_change(&self, _key: &str) -> Result<Option<String>, FlagError> {
         Ok(None)
+    }
+
+    /// Its own experiments, where they can be guarded.
+    fn elsewhere(&self) -> Option<&dyn ElsewhereService> {
+        None
     }
 
     /// What the credentials allow, found out without changing anything.

@@ -5,6 +5,7 @@
 
 #![warn(missing_docs)]
 
+pub mod elsewhere;
 mod flag_error;
 mod flag_state;
 pub mod flags;

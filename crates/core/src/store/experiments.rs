@@ -37,7 +37,7 @@ statements! {
         WHERE workspace_id = $1 AND (outcome_id = $2 OR $2 IS NULL)
         ORDER BY created_at DESC, id DESC LIMIT $3");
     EXPERIMENT_LIST_OPEN = sql!("SELECT ", ExperimentRow::COLUMNS, " FROM experiment
-        WHERE workspace_id = $1 AND (outcome_id = $2 OR $2 IS NULL) AND status NOT IN ('killed', 'shipped')
+        WHERE workspace_id = $1 AND (outcome_id = $2 OR $2 IS NULL) AND status NOT IN ('killed', 'shipped', 'detached')
         ORDER BY created_at, id");
     EXPERIMENT_LIST_UNDER_WAY = sql!("SELECT ", ExperimentRow::COLUMNS, " FROM experiment
         WHERE workspace_id = $1 AND (outcome_id = $2 OR $2 IS NULL) AND status IN ", UNDER_WAY, "
@@ -59,7 +59,7 @@ statements! {
     // What ended without a launch has given its part back.
     EXPERIMENT_BUDGET_HOLDERS = "
         SELECT state FROM experiment
-        WHERE workspace_id = $1 AND outcome_id = $2 AND (status NOT IN ('killed', 'shipped') OR launched_at IS NOT NULL)";
+        WHERE workspace_id = $1 AND outcome_id = $2 AND (status NOT IN ('killed', 'shipped', 'detached') OR launched_at IS NOT NULL)";
     EXPERIMENT_COUNTS = "
         SELECT status, COUNT(*) FROM experiment WHERE workspace_id = $1 GROUP BY status";
     EXPERIMENT_COUNTS_OF = "
@@ -69,6 +69,7 @@ statements! {
     EXPERIMENT_FLAG_OWNER = "
         SELECT slug FROM experiment
         WHERE workspace_id = $1 AND lower(hypothesis ->> 'flag_key') = lower($2) AND (id <> $3 OR $3 IS NULL)
+            AND NOT ($5 AND status = 'detached')
             AND (launched_at IS NOT NULL OR status IN ('building', 'failed_build', 'awaiting_launch_gate')
                 OR ($4 AND status = 'awaiting_portfolio_gate'))
         ORDER BY created_at, id LIMIT 1";
@@ -438,13 +439,14 @@ impl Tx {
         &mut self,
         key: &str,
         except: Option<ExperimentId>,
-        is_proposed_enough: bool,
+        (is_proposed_enough, may_be_let_go): (bool, bool),
     ) -> Result<Option<Slug>> {
         let row: Option<(Slug,)> = on_db!(self, |c| sqlx::query_as(EXPERIMENT_FLAG_OWNER)
             .bind(self.workspace)
             .bind(key)
             .bind(except)
             .bind(is_proposed_enough)
+            .bind(may_be_let_go)
             .fetch_optional(c)
             .await)?;
         Ok(row.map(|(slug,)| slug))

@@ -37,7 +37,8 @@ pub use builds::{
     Builds, Refusal, ScopeCheckRequest,
 };
 pub use experiments::{
-    ActRequest, CorrectRequest, Corrected, CorrectionPreview, DryRunView, ExperimentView, Experiments, Wrong,
+    ActRequest, AttachAsked, AttachRequest, CorrectRequest, Corrected, CorrectionPreview, DryRunView, ExperimentView,
+    Experiments, Wrong,
 };
 pub use flags::{FlagLine, FlagLineState, Flags, FlagsReport, flag_role};
 pub use gates::{DecideRequest, Decided, GateOpenRequest, GateView, Gates};

@@ -203,6 +203,7 @@ fn choice(verdict: Verdict, chosen: Option<Verdict>) -> Choice {
         Verdict::Iterate => ("Iterate", "Turn the flag off, end this experiment and draft a successor."),
         Verdict::Kill => ("Kill", "Turn the flag off and end the experiment. The learning is kept."),
         Verdict::Pause => ("Pause", "Turn the flag off until someone resumes the experiment."),
+        Verdict::Detach => ("Detach", "Guard it no longer. Its flag stays as it is there."),
         Verdict::Resume => ("Resume", "Turn the flag on again, at its previous share."),
         Verdict::AcceptPolicy => ("Accept the policy", "The gate accepts lower assurance from now on."),
         Verdict::ConfirmAchieved => ("Confirm", "The outcome is achieved."),

@@ -256,6 +256,12 @@ impl Product {
     }
 }
 
+/// The whole percent that the treatment has of two shares, 1 to 99; `None` where there is none.
+pub(super) fn whole_share(treatment: f64, control: f64) -> Option<u8> {
+    let share = treatment / (treatment + control) * 100.0;
+    (1..=99_u8).find(|whole| (share - f64::from(*whole)).abs() < 1e-6)
+}
+
 /// A flag that is set up in a way that the runtime does not write.
 pub(super) fn foreign(key: &str, problem: impl Into<String>) -> FlagError {
     FlagError::Foreign { key: key.to_owned(), problem: problem.into() }

@@ -24,6 +24,7 @@ pub(crate) const VENDOR: FlagVendor = FlagVendor {
     example: "url: ${FLAGS_URL}",
     keys: Keymap::new(CustomHttpFile::FIELDS, |generator| generator.subschema_for::<CustomHttpFile>()),
     role: ROLE,
+    has_experiments: false,
     read,
 };
 

@@ -29,6 +29,7 @@ pub(crate) const VENDOR: FlagVendor = FlagVendor {
     example: "path: flags.json",
     keys: Keymap::new(FlagdFile::FIELDS, |generator| generator.subschema_for::<FlagdFile>()),
     role: ROLE,
+    has_experiments: false,
     read,
 };
 

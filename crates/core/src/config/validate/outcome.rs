@@ -27,7 +27,7 @@ pub(super) fn outcomes(file: &RootFile, context: &Context, reporter: &mut Report
 pub(super) fn n_at_once(file: &RootFile) -> u32 {
     let outcomes = file.outcomes.iter().flat_map(|list| &list.value).map(|at| &at.value);
     outcomes
-        .filter(|outcome| outcome.design.as_ref().is_none_or(|design| design.value == Design::Randomised))
+        .filter(|outcome| outcome.design.as_ref().is_none_or(|design| design.value.0 == Design::Randomised))
         .map(|outcome| {
             let limit = outcome.portfolio.as_ref().and_then(|portfolio| portfolio.value.max_concurrent.as_ref());
             limit.map_or(DEFAULT_AT_ONCE, |limit| limit.value)
@@ -40,7 +40,7 @@ fn outcome(file: &OutcomeFile, context: &Context, reporter: &mut Reporter<'_>) -
     for at in file.owner.iter().chain(team) {
         email(at, reporter);
     }
-    let design = file.design.as_ref().map_or(Design::Randomised, |at| at.value);
+    let design = file.design.as_ref().map_or(Design::Randomised, |at| at.value.0);
     let horizon = file.horizon.as_ref().map(|at| at.value);
     check_horizon(file.horizon.as_ref(), reporter);
     let primary = file

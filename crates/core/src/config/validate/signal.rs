@@ -375,7 +375,7 @@ fn check_by_name(parts: &Parts<'_>, vendor: &SignalVendor, answers: Answers, rep
                     .help("read it from a source that knows who was exposed, such as `sql`"),
             );
         }
-        Role::Primary(Design::BeforeAfter | Design::None) | Role::Secondary | Role::Limit => {}
+        Role::Primary(Design::BeforeAfter | Design::None | Design::Attached) | Role::Secondary | Role::Limit => {}
     }
 }
 

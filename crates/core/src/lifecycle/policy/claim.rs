@@ -30,6 +30,12 @@ pub(super) fn claim(found: &PollFindings<'_>, standing: &Standing<'_>) -> Option
     {
         return Some(ExperimentEvent::SampleReached);
     }
+    if standing.is_guarded {
+        let last = standing.last(AnalysisCause::EndOfPlan);
+        let is_due = standing.is_over() && last.is_none_or(|at| standing.has_passed(at, STEP));
+        let reason = || format!("The time for which it was to be guarded is over. {}", advice.reason);
+        return is_due.then(|| conclusion(AnalysisCause::EndOfPlan, reason(), standing));
+    }
     if standing.status == ExperimentStatus::Scaling {
         // Success was the reason to scale; only the last step asks whether it still holds.
         return step_event(evaluated, standing).or_else(|| match analysis_of(advice.recommendation)? {

@@ -50,6 +50,8 @@ pub struct Standing<'a> {
     pub success_threshold: f64,
     /// Whether the flag stays on after futility and the end of the plan (`on_conclusion: hold`).
     pub keeps_flag: bool,
+    /// Whether it runs elsewhere and is only guarded: nothing is claimed, and its end asks a human.
+    pub is_guarded: bool,
     /// When the running rollout step began.
     pub step_began_at: Option<Timestamp>,
     /// Whether no rollout step follows.

@@ -53,6 +53,7 @@ fn standing(status: ExperimentStatus) -> Standing<'static> {
         on_since: Some(day(0)),
         now: day(10),
         launched_at: Some(day(0)),
+        is_guarded: false,
         duration_days: 28,
         min_sample_size: 1000,
         success_threshold: 0.0,

@@ -59,6 +59,8 @@ pub struct Asked<'a> {
     pub is_going_on: bool,
     /// The effect that it was planned to find, and its thresholds.
     pub measurement: &'a MeasurementPlan,
+    /// Whether it runs elsewhere and is only guarded.
+    pub is_guarded: bool,
     /// Whether that was fixed before it began.
     pub is_planned: bool,
     /// When its plan ends, where that is to be said.

@@ -92,6 +92,7 @@ impl Answer {
             is_over: false,
             is_going_on: false,
             measurement: &plan.measurement,
+            is_guarded: facts.attached.is_some(),
             is_planned: true,
             answer_by: None,
             values,

@@ -98,6 +98,7 @@ pub(super) fn opening(asked: &Asked<'_>, result: &Evaluation, pause: Option<&Pau
                 Some(PauseCause::Constraint) => {
                     "It was paused for a limit that the numbers no longer show to be broken".to_owned()
                 }
+                None if asked.is_guarded => "Nothing speaks against it".to_owned(),
                 _ if result.is_success_threshold_met && !asked.is_over => {
                     format!("It looks better, and nothing is claimed yet{}", by(asked))
                 }
@@ -123,6 +124,9 @@ fn broken(result: &Evaluation) -> Opening {
 
 /// That nothing can be said yet, and when it can.
 pub(super) fn early(asked: &Asked<'_>, pause: Option<&Pause>) -> String {
+    if asked.is_guarded && pause.is_none() {
+        return "It is guarded, and too early to say".to_owned();
+    }
     if asked.is_over {
         return "It was ended before anything could be said".to_owned();
     }

@@ -53,6 +53,7 @@ fn asked<'a>(scale: &'a Scale, direction: Direction, result: Option<&'a Evaluati
         is_over: false,
         is_going_on: false,
         measurement: &PLAN,
+        is_guarded: false,
         is_planned: true,
         answer_by: "2026-12-13T00:00:00Z".parse().ok(),
         values,

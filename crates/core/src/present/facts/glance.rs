@@ -120,7 +120,19 @@ fn judged(facts: &Facts, plan: &PlanFacts) -> String {
     )
 }
 
+/// The same of an experiment that is only guarded: nothing is claimed of it.
+fn planned(facts: &Facts, plan: &PlanFacts) -> String {
+    match facts.attached {
+        Some(_) => format!("guarded for {} days since its start; nothing is claimed", plan.measurement.duration_days),
+        None => judged(facts, plan),
+    }
+}
+
 fn launch(section: &mut Section, facts: &Facts) {
+    if let Some(attached) = &facts.attached {
+        section.quote("It is called", text(&cut(&attached.name_says, QUOTED)));
+        section.text("It runs", Some(super::elsewhere::runs(attached)));
+    }
     if let Some(Ok(build)) = Nullable::of(facts.build.as_ref()).map(Stored::shown) {
         let n = build.scope.changes.len();
         let paths: Vec<String> = build.scope.changes.iter().map(|change| change.path.clone()).collect();
@@ -132,7 +144,7 @@ fn launch(section: &mut Section, facts: &Facts) {
         let keys: Vec<String> = facts.changed_since_approval.iter().map(|key| key.field.clone()).collect();
         section.text("Changed since the approval", Some(listed(&keys)));
     }
-    section.text("The plan", facts.plan.as_ref().map(|plan| judged(facts, plan)));
+    section.text("The plan", facts.plan.as_ref().map(|plan| planned(facts, plan)));
     if let Some(dry_run) = &facts.dry_run {
         section.text("What to expect", Some(expected(facts, dry_run)));
     }
@@ -156,10 +168,28 @@ fn expected(facts: &Facts, dry_run: &DryRunFacts) -> String {
         DryRunFacts::Run(summary) => summary,
         DryRunFacts::NotRun { not_run } => return format!("not simulated: {not_run}"),
     };
+    if facts.attached.is_some() {
+        return stopped(facts, summary);
+    }
     let best = summary.effects.iter().filter(|line| line.effect.abs() > 0.0).max_by(|a, b| a.ship.total_cmp(&b.ship));
     let found =
         best.map(|line| format!("{} is found in {} of the runs", scale(facts).change(line.effect), share(line.ship)));
     let wrong = summary.false_alarm_rate.map(|rate| format!("without an effect {} ship or stop", share(rate)));
+    let said: Vec<String> = found.into_iter().chain(wrong).collect();
+    format!("{} ({} simulated runs)", said.join("; "), count(u64::from(summary.replications)))
+}
+
+/// How often a guard stops harm, and how often it is wrong.
+fn stopped(facts: &Facts, summary: &DryRunSummary) -> String {
+    let worst = summary
+        .effects
+        .iter()
+        .filter(|line| line.effect.abs() > 0.0)
+        .max_by(|a, b| a.kill_harm.total_cmp(&b.kill_harm));
+    let found = worst.map(|line| {
+        format!("{} is stopped in {} of the runs", scale(facts).change(line.effect), share(line.kill_harm))
+    });
+    let wrong = summary.false_stops.as_ref().map(|stops| format!("without an effect {} are", share(stops.share)));
     let said: Vec<String> = found.into_iter().chain(wrong).collect();
     format!("{} ({} simulated runs)", said.join("; "), count(u64::from(summary.replications)))
 }

@@ -4,6 +4,7 @@
 mod build;
 mod change;
 mod dry_run;
+mod elsewhere;
 mod glance;
 mod plan;
 mod proposal;
@@ -35,6 +36,7 @@ pub fn sections(context: &ContextPackage) -> Vec<Section> {
         result::section(facts),
         result::guardrails(facts),
         build::section(facts),
+        elsewhere::section(facts),
         proposal::hypothesis(facts),
         plan::section(facts),
         plan::guardrails(facts),

@@ -11,7 +11,7 @@ use crate::stats::figures::{count, number as show, percent};
 pub(super) fn section(facts: &Facts) -> Section {
     let mut section = Section::new("Plan and thresholds");
     let Some(plan) = &facts.plan else { return section };
-    let has_control = plan.design == Design::Randomised;
+    let has_control = plan.design.has_control();
     let compared = if has_control { "the control" } else { "what the weeks before let expect" };
     section.intro = Some(format!(
         "Thresholds are absolute differences from {compared}; positive means better. The plan is frozen at launch; only a signed correction changes it."
@@ -59,7 +59,7 @@ fn cap(found: &SignalCaps, facts: &Facts) -> String {
 pub fn thresholds(measurement: &MeasurementPlan, design: Design, scale: &Scale) -> Section {
     let mut section = Section::new("Thresholds");
     section.text("Duration", Some(format!("{} days", show(f64::from(measurement.duration_days)))));
-    if design == Design::Randomised {
+    if design.has_control() {
         let units = count(u64::from(measurement.min_sample_size));
         section.text("Minimum sample", Some(format!("{units} units in all arms")));
     }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::AuditLog;
 use crate::audit::{EventKind, LogEntry, PollLine};
 use crate::domain::{
-    Conclusion, Design, Evaluation, ExperimentStatus, PhaseStart, Plan, ReadSums, Said, Stored, Variant, Window,
+    Conclusion, Evaluation, ExperimentStatus, PhaseStart, Plan, ReadSums, Said, Stored, Variant, Window,
 };
 use crate::error::{Code, Error, Result};
 use crate::ids::ExperimentId;
@@ -229,7 +229,7 @@ impl AuditLog<'_> {
         let mut tx = self.0.read().await?;
         let experiment = experiment_named(&mut tx, reference).await?;
         let plan = plan_of(&experiment)?;
-        if plan.design != Design::Randomised {
+        if !plan.design.has_control() {
             let message =
                 format!("experiment `{}` has no control group, so there is no proof to make", experiment.slug);
             return Err(Error::new(Code::Conflict, message)

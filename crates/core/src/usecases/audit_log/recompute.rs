@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::AuditLog;
 use crate::audit::EventKind;
-use crate::domain::{Design, Evaluation};
+use crate::domain::Evaluation;
 use crate::error::{Code, Error, Result, error_chain};
 use crate::ids::ExperimentId;
 use crate::principal::Principal;
@@ -235,7 +235,7 @@ struct Remembered {
 
 fn recomputed(measured: &Measured) -> Result<Outcome> {
     let plan = plan_from_text(measured.plan.as_deref().unwrap_or("null"), measured.plan_hash.as_deref())?;
-    if plan.design != Design::Randomised {
+    if !plan.design.has_control() {
         let reason = "it has no control group: its weekly blocks are read again by `outcome-runtime poll`";
         return Ok(Outcome::Skipped(reason.to_owned()));
     }

@@ -1,4 +1,4 @@
-//! Acts by hand, outside of a gate: pause, resume, kill.
+//! Acts by hand, outside of a gate: pause, resume, kill, detach.
 
 use super::Experiments;
 use crate::audit::EventKind;
@@ -21,7 +21,7 @@ use crate::usecases::outbox::aim::is_broken;
 use crate::usecases::outbox::deliver::deliver_now;
 use crate::usecases::outbox::tampered::off_without_history;
 
-/// A human's act outside of a gate: pause, resume, kill.
+/// A human's act outside of a gate: pause, resume, kill, detach.
 pub struct ActRequest {
     /// Slug or id of the experiment.
     pub experiment: String,
@@ -38,7 +38,7 @@ pub struct ActRequest {
 }
 
 impl Experiments<'_> {
-    /// Pauses, resumes or kills an experiment by hand, with a signed decision.
+    /// Pauses, resumes, kills or detaches an experiment by hand, with a signed decision.
     ///
     /// # Errors
     /// As [`crate::usecases::Gates::decide`]. Without a signature: [`Self::act_unsigned`].
@@ -76,9 +76,10 @@ pub(super) async fn off_all_the_same(runtime: &Runtime, id: ExperimentId, error:
 }
 
 async fn try_act(runtime: &Runtime, request: &ActRequest) -> Result<Decided> {
-    if !matches!(request.verdict, Verdict::Pause | Verdict::Resume | Verdict::Kill) {
-        return Err(Error::new(Code::InvalidInput, format!("`{}` needs a gate", request.verdict))
-            .hint("without a gate an experiment can only be paused, resumed or killed"));
+    if !matches!(request.verdict, Verdict::Pause | Verdict::Resume | Verdict::Kill | Verdict::Detach) {
+        return Err(Error::new(Code::InvalidInput, format!("`{}` needs a gate", request.verdict)).hint(
+            "without a gate an experiment can only be paused, resumed, killed or, if it was attached, detached",
+        ));
     }
     check_words(&[], request.note.as_deref(), request.verdict)?;
     let signer = decider(runtime, request.member.as_deref(), &request.unlock, request.verdict).await?;
@@ -87,6 +88,13 @@ async fn try_act(runtime: &Runtime, request: &ActRequest) -> Result<Decided> {
     let outcome = outcome_of(&mut tx, &experiment).await?;
     if request.verdict == Verdict::Resume {
         must_be_read_again(&mut tx, &experiment).await?;
+    }
+    if request.verdict == Verdict::Detach && !experiment.state.is_attached() {
+        return Err(Error::new(
+            Code::Conflict,
+            format!("`{}` was launched by the runtime, and not attached", experiment.slug),
+        )
+        .hint("`outcome-runtime experiment kill` ends it and turns its flag off"));
     }
     let shown = digest(&experiment.state)?;
     let subject = DecisionSubject::Experiment(experiment.id);

@@ -10,8 +10,8 @@ use serde::Serialize;
 use super::Experiments;
 use crate::audit::EventKind;
 use crate::domain::{
-    Assurance, Correction, DecisionSubject, Design, Evaluation, Experiment, ExperimentStatus, MadeCorrection, Plan,
-    SignalSpec, Stored, Surface, Verdict,
+    Assurance, Correction, DecisionSubject, Evaluation, Experiment, ExperimentStatus, MadeCorrection, Plan, SignalSpec,
+    Stored, Surface, Verdict,
 };
 use crate::error::{Code, Error, Result};
 use crate::lifecycle::{ExperimentEvent, shown_correction};
@@ -238,7 +238,7 @@ fn measured_plan(experiment: &Experiment) -> Result<Plan> {
         .hint("a correction needs an experiment between its launch and its end"));
     }
     let plan = plan_of(experiment)?;
-    if plan.design != Design::Randomised {
+    if !plan.design.has_control() {
         let message = format!(
             "experiment `{}` has no control group: its weekly blocks are read anew at each poll",
             experiment.slug

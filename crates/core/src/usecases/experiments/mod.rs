@@ -1,6 +1,7 @@
 //! Experiments: looked at, acted on by hand, tried out before they run.
 
 mod act;
+mod attach;
 mod correct;
 mod dry_run;
 mod history;
@@ -11,6 +12,7 @@ mod unsigned;
 use crate::usecases::Runtime;
 
 pub use act::ActRequest;
+pub use attach::{AttachAsked, AttachRequest};
 pub use correct::{CorrectRequest, Corrected, CorrectionPreview, Wrong};
 pub use dry_run::DryRunView;
 pub use show::ExperimentView;

@@ -128,7 +128,9 @@ impl Experiments<'_> {
         let flag = failing.iter().find(|queued| queued.subject == Some(experiment.id.0));
         let allowed = EXPERIMENT_TABLE
             .iter()
-            .filter(|row| row.from.contains(&experiment.state.status))
+            .filter(|row| {
+                row.from.contains(&experiment.state.status) && row.event.is_for(experiment.state.is_attached())
+            })
             .map(|row| {
                 let who: Vec<_> = row.by.iter().map(|kind| kind.as_str()).collect();
                 format!("{} ({})", row.event, who.join(", "))

@@ -11,6 +11,7 @@ use super::test::applied;
 use crate::domain::{Experiment, ExperimentStatus, text_enum};
 use crate::error::{Error, Result, error_chain};
 use crate::ports::{FlagState, flags};
+use crate::usecases::kernel::attached_flag::FlagOf;
 use crate::usecases::kernel::flag::{expected_position, flag_position};
 use crate::usecases::outbox::stuck::flag_problem as stuck_problem;
 
@@ -67,10 +68,10 @@ impl Flags<'_> {
         let now = self.0.now();
         let mut live: Vec<_> = open.into_iter().filter(|open| open.launched_at.is_some()).chain(ended).collect();
         live.sort_unstable_by_key(|experiment| std::cmp::Reverse((experiment.created_at, experiment.id)));
-        for experiment in live {
-            let expected = expected_position(&experiment, &tx.phase_list(experiment.id).await?);
+        for experiment in &live {
+            let expected = expected_position(experiment, &tx.phase_list(experiment.id).await?);
             let stuck = failing.iter().find(|queued| queued.subject == Some(experiment.id.0));
-            let mut line = line(&experiment, &expected);
+            let mut line = line(experiment, &expected);
             if let Some(queued) = stuck {
                 line.state = FlagLineState::Stuck;
                 line.problem = stuck_problem(queued, now);
@@ -81,9 +82,10 @@ impl Flags<'_> {
         }
         drop(tx);
         let until = Instant::now() + PATIENCE;
-        for line in found.iter_mut().filter(|line| line.state != FlagLineState::Stuck) {
+        for (line, experiment) in found.iter_mut().zip(&live).filter(|(line, _)| line.state != FlagLineState::Stuck) {
+            let flag = FlagOf::new(service.as_ref(), Some(experiment));
             let expected = flag_position(&line.key, line.expected_pct);
-            let (state, problem) = match timeout_at(until, flags::drift(service.as_ref(), &expected)).await {
+            let (state, problem) = match timeout_at(until, flags::drift(flag.service(), &expected)).await {
                 Ok(Ok(None)) => (FlagLineState::InPlace, None),
                 Ok(Ok(Some(drift))) => (FlagLineState::Elsewhere, Some(drift.to_string())),
                 Ok(Err(error)) => (FlagLineState::NotRead, Some(error_chain(&Error::from(error)))),

@@ -1,21 +1,24 @@
 //! A launch is approved for exactly the commit and the plan that were shown.
 
 use super::decided::Decided;
-use crate::domain::{Experiment, ExperimentStatus, Gate, GateType, Plan};
+use crate::domain::{Experiment, ExperimentStatus, Gate, GateType, SignalSpec};
 use crate::error::{Code, Error, Result};
 use crate::lifecycle::ExperimentEvent;
+use crate::ports::flags;
 use crate::principal::Principal;
 use crate::store::Tx;
 use crate::usecases::Runtime;
+use crate::usecases::kernel::attached_flag::FlagOf;
 use crate::usecases::kernel::digest::digest;
 use crate::usecases::kernel::experiment_step::experiment_step;
-use crate::usecases::kernel::flag::refuse_taken_flag;
+use crate::usecases::kernel::flag::{flag_position, refuse_taken_flag};
 use crate::usecases::kernel::lookup::{outcome_named, outcome_of};
+use crate::usecases::kernel::planned::planned;
 use crate::usecases::kernel::proposal::require_exposures;
 use crate::usecases::kernel::query_check::{QueryProblem, check_queries, judging_signals, refuse_broken};
 use crate::usecases::kernel::step_context::StepContext;
 use crate::usecases::kernel::unchecked::keep_unchecked;
-use crate::usecases::kernel::workspace_file::{config, repo};
+use crate::usecases::kernel::workspace_file::{config, flag_service, repo};
 
 /// For a launch gate: the commit to which the reported branch points now, where it can be seen.
 pub(super) async fn launch_drift(runtime: &Runtime, gate: &Gate) -> Result<Option<String>> {
@@ -61,8 +64,32 @@ pub(super) async fn refuse_live_flag(runtime: &Runtime, gate: &Gate) -> Result<(
     let Some(id) = gate.experiment else { return Ok(()) };
     let Some(experiment) = runtime.read().await?.experiment_get(id).await? else { return Ok(()) };
     match experiment.state.status {
+        ExperimentStatus::AwaitingLaunchGate if experiment.state.is_attached() => {
+            still_attached(runtime, &experiment).await
+        }
         ExperimentStatus::AwaitingLaunchGate => refuse_taken_flag(runtime, &experiment.hypothesis.flag_key).await,
         _ => Ok(()),
+    }
+}
+
+/// What runs elsewhere is what the gate shows: the same arms and shares, running.
+async fn still_attached(runtime: &Runtime, experiment: &Experiment) -> Result<()> {
+    let key = &experiment.hypothesis.flag_key;
+    let Some(service) = flag_service(runtime, &*config(runtime).await?).await? else {
+        return Err(Error::new(
+            Code::ContextChanged,
+            "no flag service is applied any more, so nothing could be turned off",
+        )
+        .hint("apply the outcome file with its `feature_flags`"));
+    };
+    let flag = FlagOf::new(service.as_ref(), Some(experiment));
+    let expected = flag_position(key, experiment.hypothesis.rollout.initial_pct);
+    match flags::drift(flag.service(), &expected).await.map_err(Error::from)? {
+        None => Ok(()),
+        Some(drift) => {
+            Err(Error::new(Code::ContextChanged, format!("it is not what the gate shows any more: {drift}"))
+                .hint("reject this gate, then attach the experiment again as it is now"))
+        }
     }
 }
 
@@ -70,13 +97,20 @@ pub(super) async fn refuse_live_flag(runtime: &Runtime, gate: &Gate) -> Result<(
 /// answer now is asked again by the polls.
 pub(super) async fn check_launch_queries(runtime: &Runtime, gate: &Gate) -> Result<LaunchQueries> {
     let mut tx = runtime.read().await?;
+    let experiment = match gate.experiment {
+        Some(id) => tx.experiment_get(id).await?,
+        None => None,
+    };
     let id = gate.outcome.ok_or_else(|| Error::new(Code::Internal, "a launch gate without an outcome"))?;
     let outcome = outcome_named(&mut tx, &id.to_string()).await?;
     drop(tx);
     require_exposures(&outcome.spec)?;
     let config = config(runtime).await?;
-    let signals = judging_signals(&outcome.spec);
-    let names = signals.iter().map(|signal| signal.name.clone()).collect();
+    let signals = match experiment.filter(|experiment| experiment.state.is_attached()) {
+        Some(attached) => planned(&outcome.spec, &attached).signals().cloned().collect(),
+        None => judging_signals(&outcome.spec),
+    };
+    let names = signals.iter().map(|signal: &SignalSpec| signal.name.clone()).collect();
     let mut problems = check_queries(runtime, &config, signals).await?;
     for problem in &mut problems {
         problem.is_broken |= problem.is_refused;
@@ -96,11 +130,7 @@ pub(super) async fn void_reason(tx: &mut Tx, gate: &Gate, branch_head: Option<St
         return Ok(None);
     }
     let outcome = outcome_of(tx, &experiment).await?;
-    let state = &experiment.state;
-    let plan = Plan::of(&outcome.spec, &experiment.hypothesis, state.budget_part)
-        .with_caps(&state.caps)
-        .in_the_form_of(state.plan_hash.as_deref());
-    let plan_hash = digest(&plan)?;
+    let plan_hash = digest(&planned(&outcome.spec, &experiment))?;
     if experiment.state.plan_hash.as_ref() != Some(&plan_hash) {
         return Ok(Some("the outcome file changed the plan after the build was reported".to_owned()));
     }
@@ -123,6 +153,10 @@ pub(super) async fn void_launch(runtime: &Runtime, mut tx: Tx, gate: &mut Gate, 
     let by = Principal::system("launch");
     experiment_step(runtime, &mut tx, &outcome, &mut experiment, event, &by, &StepContext::default()).await?;
     tx.commit().await?;
-    Err(Error::new(Code::ContextChanged, format!("gate `{}` is void: {reason}", gate.slug))
-        .hint("the experiment is building again; have the build reported again, then decide on the new gate"))
+    Err(Error::new(Code::ContextChanged, format!("gate `{}` is void: {reason}", gate.slug)).hint(
+        match experiment.state.is_attached() {
+            true => "attach the experiment again, then decide on the new gate",
+            false => "the experiment is building again; have the build reported again, then decide on the new gate",
+        },
+    ))
 }

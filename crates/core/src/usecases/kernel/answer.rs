@@ -3,7 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::scale::scale_of_bound;
-use crate::domain::{ConstraintBound, Evaluation, Experiment, ExperimentState, MeasurementPlan, OutcomeSpec};
+use crate::domain::{
+    ConstraintBound, Evaluation, Experiment, ExperimentState, MeasurementPlan, OutcomeSpec, SignalSpec, signal_of_limit,
+};
 use crate::error::Result;
 use crate::ids::ExperimentId;
 use crate::present::{Answer, Asked, Scale, Values};
@@ -54,6 +56,7 @@ pub(in crate::usecases) async fn answer(
         is_over: status.is_terminal(),
         is_going_on: status.is_live(),
         measurement: standing.measurement,
+        is_guarded: standing.state.is_attached(),
         is_planned: true,
         answer_by: standing.launched_at.and_then(|launched| launched.checked_add(lasts).ok()),
         values: Values::of(&spec.signal, standing.launched_at),
@@ -61,10 +64,26 @@ pub(in crate::usecases) async fn answer(
     }))
 }
 
+/// The constraint that a result of this name is about: of the outcome, or of what runs elsewhere.
+fn constraint_of<'s>(
+    spec: &'s OutcomeSpec,
+    state: &'s ExperimentState,
+    result: &str,
+) -> Option<(&'s SignalSpec, &'s ConstraintBound)> {
+    let guards =
+        || state.attached.iter().flat_map(|attached| &attached.guards).map(|guard| (&guard.signal, &guard.bound));
+    spec.constraint_of(result).or_else(|| {
+        let named = signal_of_limit(result);
+        guards().find(|(signal, _)| signal.name == result || Some(signal.name.as_str()) == named)
+    })
+}
+
 /// How the values of the constraint that is crossed are written, as its latest reading tells, and what it must hold.
 async fn crossed(tx: &mut Tx, spec: &OutcomeSpec, standing: &Standing<'_>) -> Result<Option<(Scale, ConstraintBound)>> {
     let guard = standing.result.and_then(Evaluation::crossed);
-    let Some((signal, bound)) = guard.and_then(|guard| spec.constraint_of(&guard.name)) else { return Ok(None) };
+    let Some((signal, bound)) = guard.and_then(|guard| constraint_of(spec, standing.state, &guard.name)) else {
+        return Ok(None);
+    };
     let scale = scale_of_bound(tx, standing.experiment, signal, bound).await?.unwrap_or_default();
     Ok(Some((scale, bound.clone())))
 }

@@ -10,13 +10,12 @@ use super::event::new_event;
 use super::experiment_step::experiment_step;
 use super::outcome_step::outcome_step;
 use super::phases::is_on;
+use super::planned::planned;
 use super::step_context::StepContext;
 use crate::audit::replay::OutcomeCreated;
 use crate::audit::{AppliedBecause, ConfigurationApplied, EventKind};
 use crate::config::Config;
-use crate::domain::{
-    ConfigurationOrigin, ExperimentStatus, Outcome, OutcomeSpec, OutcomeState, OutcomeStatus, Place, Plan,
-};
+use crate::domain::{ConfigurationOrigin, ExperimentStatus, Outcome, OutcomeSpec, OutcomeState, OutcomeStatus, Place};
 use crate::error::{Code, Error, Result};
 use crate::ids::OutcomeId;
 use crate::lifecycle::{ExperimentEvent, OutcomeEvent};
@@ -159,8 +158,5 @@ pub(in crate::usecases) fn voids(
     if state.status != ExperimentStatus::AwaitingLaunchGate || experiment.outcome != outcome.id {
         return Ok(false);
     }
-    let plan = Plan::of(spec, &experiment.hypothesis, state.budget_part)
-        .with_caps(&state.caps)
-        .in_the_form_of(state.plan_hash.as_deref());
-    Ok(state.plan_hash != Some(digest(&plan)?))
+    Ok(state.plan_hash != Some(digest(&planned(spec, experiment))?))
 }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::query_check::judging_signals;
 use super::workspace_file::{config, source};
+use crate::config::Config;
 use crate::domain::{Caps, Outcome, SignalCaps, SignalSpec};
 use crate::error::Result;
 use crate::ports::SignalSource;
@@ -14,15 +15,24 @@ use crate::usecases::Runtime;
 /// # Errors
 /// The source's; [`crate::Code::InvalidInput`] where too few units have a value.
 pub(in crate::usecases) async fn find_caps(runtime: &Runtime, outcome: &Outcome) -> Result<Vec<SignalCaps>> {
-    let mut found = Vec::new();
     let config = config(runtime).await?;
-    for signal in judging_signals(&outcome.spec) {
-        if !asks_quantile(&signal) {
-            continue;
-        }
-        let source = source(runtime, &config, &signal.source).await?;
-        if let Some(caps) = caps_of(&*source, &signal, runtime.now()).await? {
-            found.push(SignalCaps { signal: signal.name, caps });
+    find_caps_of(runtime, &config, judging_signals(&outcome.spec).iter()).await
+}
+
+/// Those of these signals.
+///
+/// # Errors
+/// As [`find_caps`].
+pub(in crate::usecases) async fn find_caps_of(
+    runtime: &Runtime,
+    config: &Config,
+    signals: impl Iterator<Item = &SignalSpec>,
+) -> Result<Vec<SignalCaps>> {
+    let mut found = Vec::new();
+    for signal in signals.filter(|signal| asks_quantile(signal)) {
+        let source = source(runtime, config, &signal.source).await?;
+        if let Some(caps) = caps_of(&*source, signal, runtime.now()).await? {
+            found.push(SignalCaps { signal: signal.name.clone(), caps });
         }
     }
     Ok(found)

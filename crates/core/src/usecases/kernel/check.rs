@@ -128,7 +128,7 @@ pub(super) async fn walked(tx: &mut Tx, keyring: &Keyring, experiment: &Experime
         let (next, effects) = transition_experiment(&state, &event, &line.principal).map_err(|_| wrong())?;
         state = next;
         shares.extend(effects.iter().filter_map(|effect| match effect {
-            Effect::SetFlag => Some(experiment.hypothesis.rollout.pct(state.step).unwrap_or(0)),
+            Effect::SetFlag | Effect::WatchFlag => Some(experiment.hypothesis.rollout.pct(state.step).unwrap_or(0)),
             Effect::SetFlagFull => Some(100),
             Effect::FlagOff => Some(0),
             _ => None,

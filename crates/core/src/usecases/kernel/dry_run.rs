@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::budget::budget_part;
+use super::planned::planned;
 use crate::domain::{
     ArmSums, ConstraintBound, Design, Direction, DryRunEffect, DryRunFacts, DryRunSummary, Experiment, Measurement,
     OnConclusion, Outcome, Plan, Window,
@@ -121,8 +122,11 @@ pub(in crate::usecases) async fn prepare(
         )
         .hint("a dry run needs `design: randomised`"));
     }
-    let budget_part = budget_part(tx, experiment).await?;
-    let plan = Plan::of(spec, &experiment.hypothesis, Some(budget_part));
+    let is_guarded = experiment.state.is_attached();
+    let plan = match is_guarded {
+        true => planned(spec, experiment),
+        false => Plan::of(spec, &experiment.hypothesis, Some(budget_part(tx, experiment).await?)),
+    };
     let (days, basis) = days(tx, outcome, request).await?;
     let mut assumptions = vec![
         "units arrive as a Poisson process and are independent of each other".to_owned(),
@@ -145,6 +149,7 @@ pub(in crate::usecases) async fn prepare(
         guardrails,
         n_unplayed_guardrails,
         keeps_flag: plan.on_conclusion == OnConclusion::Hold,
+        is_guarded,
         mishaps: request.mishaps,
         effects,
         replications: request.replications,

@@ -10,10 +10,9 @@ use super::history::plan_of;
 use super::learning::store_learning;
 use super::new_experiment::draft_successor;
 use super::phases::n_restarts;
+use super::planned::planned;
 use super::step_context::StepContext;
-use crate::domain::{
-    Conclusion, Experiment, MAX_RESTARTS, Message, MessageKey, Notice, Outcome, PhaseStart, Plan, Stored,
-};
+use crate::domain::{Conclusion, Experiment, MAX_RESTARTS, Message, MessageKey, Notice, Outcome, PhaseStart, Stored};
 use crate::error::{Code, Error, Result};
 use crate::lifecycle::Effect;
 use crate::principal::Principal;
@@ -62,13 +61,19 @@ pub(super) async fn apply_effects(
                 queue_flag(runtime, tx, experiment, 0).await?;
                 tx.phase_end(experiment.id, now).await?;
             }
+            Effect::WatchFlag => {
+                plan_of(experiment)?;
+                let pct = experiment.hypothesis.rollout.pct(experiment.state.step).unwrap_or(0);
+                begin_phase(tx, experiment, i32::from(pct), begins, experiment.launched_at.unwrap_or(now)).await?;
+            }
+            Effect::LeaveFlag => {
+                tx.outbox_overtake_flag(experiment.id, now).await?;
+                tx.phase_end(experiment.id, now).await?;
+            }
             Effect::FreezePlan => {
-                let state = &experiment.state;
-                let plan = Plan::of(&outcome.spec, &experiment.hypothesis, state.budget_part)
-                    .with_caps(&state.caps)
-                    .in_the_form_of(state.plan_hash.as_deref());
-                experiment.plan = Some(Stored::new(plan)?);
-                experiment.launched_at = Some(now);
+                experiment.plan = Some(Stored::new(planned(&outcome.spec, experiment))?);
+                // What runs elsewhere is counted from its start there.
+                experiment.launched_at = Some(experiment.state.attached.as_ref().map_or(now, |at| at.started_at));
             }
             Effect::FreezeResult => {
                 experiment.concluded_at = Some(now);

@@ -4,7 +4,7 @@
 use super::check::{check_experiment, check_outcome_of};
 use super::effects::apply_effects;
 use super::event::new_event;
-use super::flag_owner::require_free_flag;
+use super::flag_owner::{require_attachable_flag, require_free_flag};
 use super::gate_step::close_questions;
 use super::keyring::keyring;
 use super::queue::queue_experiment;
@@ -36,8 +36,10 @@ pub(in crate::usecases) async fn experiment_step(
     if next.status.occupies_slot() && !experiment.state.status.occupies_slot() {
         check_slots(tx, outcome).await?;
     }
-    if kind == ExperimentEventKind::PortfolioApproved {
-        require_free_flag(tx, experiment).await?;
+    match kind {
+        ExperimentEventKind::PortfolioApproved => require_free_flag(tx, experiment).await?,
+        ExperimentEventKind::Attached => require_attachable_flag(tx, experiment).await?,
+        _ => {}
     }
     let now = runtime.now();
     tx.event_append(new_event(EventKind::Experiment(kind), experiment.id.into(), by, &event)?, now).await?;
@@ -66,7 +68,7 @@ fn phase_start(before: &Experiment, kind: ExperimentEventKind) -> PhaseStart {
             PhaseStart::ResumedAfterMismatch
         }
         (Some(cause), _) if cause.is_statistical() => PhaseStart::ResumedAfterFinding,
-        (_, ExperimentEventKind::LaunchApproved) => PhaseStart::Launch,
+        (_, ExperimentEventKind::LaunchApproved | ExperimentEventKind::AttachApproved) => PhaseStart::Launch,
         (_, ExperimentEventKind::Scaled | ExperimentEventKind::ScaleApproved) => PhaseStart::Step,
         _ => PhaseStart::Resumed,
     }

@@ -11,7 +11,7 @@ pub(in crate::usecases) async fn flag_problem(
     key: &str,
     of: Option<ExperimentId>,
 ) -> Result<Option<String>> {
-    let owner = tx.experiment_flag_owner(key, of, false).await?;
+    let owner = tx.experiment_flag_owner(key, of, (false, false)).await?;
     Ok(owner.map(|owner| {
         format!(
             "is `{key}`, which belongs to `{owner}` for ever, also after its end: units that saw its treatment would be counted here. \
@@ -27,7 +27,7 @@ pub(in crate::usecases) async fn flag_problem(
 pub(super) async fn require_unproposed_flag(tx: &mut Tx, experiment: &Experiment) -> Result<()> {
     require_free_flag(tx, experiment).await?;
     let key = &experiment.hypothesis.flag_key;
-    match tx.experiment_flag_owner(key, Some(experiment.id), true).await? {
+    match tx.experiment_flag_owner(key, Some(experiment.id), (true, false)).await? {
         None => Ok(()),
         Some(other) => {
             let message =
@@ -47,6 +47,22 @@ pub(super) async fn require_free_flag(tx: &mut Tx, experiment: &Experiment) -> R
         None => Ok(()),
         Some(problem) => Err(Error::new(Code::Conflict, format!("the `flag_key` of `{}` {problem}", experiment.slug))
             .hint("submit the hypothesis again with another `flag_key`")),
+    }
+}
+
+/// Nobody guards what another experiment owns. One that was let go can be guarded again: its flag was never the runtime's.
+///
+/// # Errors
+/// [`Code::Conflict`] with whose it is.
+pub(super) async fn require_attachable_flag(tx: &mut Tx, experiment: &Experiment) -> Result<()> {
+    let key = &experiment.hypothesis.flag_key;
+    match tx.experiment_flag_owner(key, Some(experiment.id), (true, true)).await? {
+        None => Ok(()),
+        Some(owner) => {
+            Err(Error::new(Code::Conflict, format!("the flag `{key}` belongs to `{owner}` here")).hint(format!(
+                "`outcome-runtime experiment show {owner}` says where it stands; one experiment guards or runs a flag"
+            )))
+        }
     }
 }
 

@@ -1,15 +1,17 @@
 //! What a human is shown at a gate. Texts by agents and authors stand in fields named `*_says`: quoted, never trusted.
 
+use super::attached_facts::facts_of;
 use super::budget::budget_part;
 use super::changed_since::changed_since_approval;
 use super::digest::digest;
 use super::dry_run::dry_run_facts;
 use super::history::plan_of;
+use super::planned::planned;
 use super::scale::{scale_of, scale_of_bound};
 use super::step_context::StepContext;
 use crate::domain::{
-    ContextPackage, Experiment, ExperimentStatus, Facts, GateType, GuardrailFacts, GuardrailPlan, HypothesisFacts,
-    LearningFacts, Nullable, Outcome, OutcomeFacts, Plan, PlanFacts, Stored, Verdict,
+    ContextPackage, Experiment, ExperimentState, ExperimentStatus, Facts, GateType, GuardrailFacts, GuardrailPlan,
+    HypothesisFacts, LearningFacts, Nullable, Outcome, OutcomeFacts, PlanFacts, Stored, Verdict,
 };
 use crate::error::Result;
 use crate::hypotheses::conflict_between;
@@ -36,6 +38,7 @@ pub(super) async fn context_package(
         change: None,
         hypothesis: None,
         flag: context.flag.clone(),
+        attached: None,
         plan: None,
         score: None,
         similar_learnings: None,
@@ -52,8 +55,9 @@ pub(super) async fn context_package(
     let mut open_conditions = Vec::new();
     if let Some(experiment) = experiment {
         facts.hypothesis = Some(hypothesis_facts(experiment));
+        facts.attached = context.attached.clone().or_else(|| facts_of(experiment, None));
         let budget_part = match (experiment.state.budget_part, experiment.plan.is_some()) {
-            (None, false) => Some(budget_part(tx, experiment).await?),
+            (None, false) if !experiment.state.is_attached() => Some(budget_part(tx, experiment).await?),
             (part, _) => part,
         };
         facts.plan = Some(plan_facts(tx, outcome, experiment, budget_part).await?);
@@ -62,6 +66,10 @@ pub(super) async fn context_package(
             GateType::PortfolioReview => {
                 facts.score = Some(experiment.score.clone());
                 facts.similar_learnings = Some(similar_learnings(tx, experiment).await?);
+                facts.conflicts = Some(conflicts(tx, experiment, |other| other.state.status.occupies_slot()).await?);
+            }
+            GateType::LaunchApproval if experiment.state.is_attached() => {
+                facts.dry_run = Some(dry_run_facts(tx, outcome, experiment).await?);
                 facts.conflicts = Some(conflicts(tx, experiment, |other| other.state.status.occupies_slot()).await?);
             }
             GateType::LaunchApproval => {
@@ -80,8 +88,12 @@ pub(super) async fn context_package(
                 facts.status = Some(experiment.state.status);
             }
         }
+        let is_attached = experiment.state.is_attached();
+        verdicts.retain(|verdict| !is_attached || *verdict != Verdict::Rework);
         if gate_type == GateType::AnalysisReview {
             let offered = |verdict: &Verdict| match verdict {
+                Verdict::Detach => is_attached,
+                Verdict::Scale | Verdict::Ship | Verdict::Iterate if is_attached => false,
                 Verdict::Scale => may_spread(experiment) && experiment.state.step + 1 < experiment.state.n_steps,
                 Verdict::Ship => may_spread(experiment),
                 Verdict::Resume => experiment.state.status == ExperimentStatus::Paused,
@@ -92,14 +104,17 @@ pub(super) async fn context_package(
         }
     }
     let checklist = match gate_type {
-        GateType::LaunchApproval => spec.rules().map(ToOwned::to_owned).collect(),
+        // Rules are about a change that is made here.
+        GateType::LaunchApproval if experiment.is_none_or(|it| !it.state.is_attached()) => {
+            spec.rules().map(ToOwned::to_owned).collect()
+        }
         _ => Vec::new(),
     };
     Ok(ContextPackage {
         version: 1,
         gate,
         gate_type,
-        question: gate_type.question().to_owned(),
+        question: question(experiment, gate_type),
         agent_says: context.says.clone(),
         outcome: Some(spec.slug.clone()),
         experiment: experiment.map(|experiment| experiment.slug.clone()),
@@ -110,6 +125,16 @@ pub(super) async fn context_package(
         open_conditions,
         created_at: runtime.now(),
     })
+}
+
+/// What is asked.
+fn question(experiment: Option<&Experiment>, gate_type: GateType) -> String {
+    match experiment {
+        Some(experiment) if gate_type == GateType::LaunchApproval && experiment.state.is_attached() => {
+            "Should this experiment be guarded as it runs, and be turned off there when it does harm?".to_owned()
+        }
+        _ => gate_type.question().to_owned(),
+    }
 }
 
 /// What the runtime recommends at a gate about a result that a decision opened: what its latest poll says.
@@ -219,10 +244,8 @@ async fn plan_facts(
     let plan = match experiment.plan {
         Some(_) => plan_of(experiment)?,
         None => {
-            let reported = experiment.state.plan_hash.as_deref();
-            Plan::of(&outcome.spec, &experiment.hypothesis, budget_part)
-                .with_caps(&experiment.state.caps)
-                .in_the_form_of(reported)
+            let state = ExperimentState { budget_part, ..experiment.state.clone() };
+            planned(&outcome.spec, &Experiment { state, ..experiment.clone() })
         }
     };
     let mut guardrails = Vec::new();

@@ -5,7 +5,7 @@ use super::event::new_event;
 use super::scale::scale_of;
 use super::step_context::StepContext;
 use crate::audit::{EventKind, Subject, SubjectKind};
-use crate::domain::{Evidence, EvidenceGrade, Experiment, FindingType, Learning, Outcome, Stored};
+use crate::domain::{Design, Evidence, EvidenceGrade, Experiment, FindingType, Learning, Outcome, Stored};
 use crate::error::Result;
 use crate::ids::LearningId;
 use crate::present::{Answer, AnswerState, count, plain};
@@ -73,7 +73,8 @@ fn judge(outcome: &Outcome, experiment: &Experiment, context: &StepContext, answ
         Ok(result) => result,
         Err(problem) => return without_result(format!("Measured on {metric}, but {problem}")),
     };
-    let by_health = EvidenceGrade::of(outcome.spec.design, &result.health);
+    let design = if experiment.state.is_attached() { Design::Attached } else { outcome.spec.design };
+    let by_health = EvidenceGrade::of(design, &result.health);
     let grade = result.grade.map_or(by_health, |known| known.max(by_health));
     let recommendation = result.advice.recommendation;
     // The level of the test: one minus a p-value is no probability that the hypothesis is right.
@@ -86,6 +87,8 @@ fn judge(outcome: &Outcome, experiment: &Experiment, context: &StepContext, answ
         (Recommendation::HoldDataQuality | Recommendation::HoldSrm, _) => (FindingType::Inconclusive, 0.3),
         _ if is_proven => (FindingType::ConfirmedHypothesis, level),
         (_, Some(_)) if result.is_kill_threshold_exceeded => (FindingType::RefutedHypothesis, 0.95),
+        // What was only guarded teaches nothing about what it is worth.
+        (Recommendation::Continue, _) if experiment.state.is_attached() => (FindingType::Inconclusive, 0.3),
         (Recommendation::KillFutility, Some(_)) => (FindingType::RefutedHypothesis, 0.9),
         // Without a control group nothing ships, and what moved all the same is what was learnt.
         (_, Some(change)) if is_significant && change > 0.0 && result.series.is_some() => {

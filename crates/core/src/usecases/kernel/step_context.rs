@@ -1,6 +1,6 @@
 //! What a step brings with it besides its event.
 
-use crate::domain::FlagFacts;
+use crate::domain::{AttachedFacts, FlagFacts};
 
 /// What a step brings with it besides its event.
 #[derive(Debug, Clone, Default)]
@@ -13,6 +13,8 @@ pub(in crate::usecases) struct StepContext {
     pub base: Option<String>,
     /// The flag as its service has it, for a gate before it is used.
     pub flag: Option<FlagFacts>,
+    /// What was seen of an experiment that runs elsewhere, for the gate at which it is attached.
+    pub attached: Option<AttachedFacts>,
     /// What the runtime recommends at the gate, with its reason.
     pub recommendation: Option<String>,
     /// Why the experiment ends, for the learning.

@@ -1,6 +1,6 @@
 //! Where the flag of an experiment belongs: by the log, and never by what a message says. A message only says that it is to be looked at.
 
-use crate::domain::{Experiment, FlagPosition};
+use crate::domain::{Experiment, ExperimentStatus, FlagPosition};
 use crate::error::{Code, Error, Result};
 use crate::ids::ExperimentId;
 use crate::store::{QueuedMessage, Tx};
@@ -37,6 +37,9 @@ pub(in crate::usecases) async fn aim(runtime: &Runtime, tx: &mut Tx, experiment:
     let at = |treatment_pct| position_of(experiment, treatment_pct);
     let keyring = keyring(runtime, tx).await?;
     match Box::pin(flag_shares(tx, &keyring, experiment)).await {
+        Ok(_) if experiment.state.status == ExperimentStatus::Detached => {
+            Ok(Aim::Nowhere("it is guarded no more, and its flag stays as it is".to_owned()))
+        }
         Ok(shares) => Ok(Aim::At(at(shares.last().copied().unwrap_or(0)), shares)),
         Err(error) if is_broken(&error) => match tx.event_flag_was_set(&experiment.hypothesis.flag_key).await? {
             true => Ok(Aim::Off(at(0), error.message().to_owned())),

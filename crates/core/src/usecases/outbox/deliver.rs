@@ -14,13 +14,14 @@ use super::channels::{Channels, Told};
 use super::stuck;
 use super::tampered::tell_tampered;
 use crate::audit::EventKind;
-use crate::domain::{Closing, FlagPosition, Message, MessageKey, MessageKind, Notice};
+use crate::domain::{Closing, Experiment, FlagPosition, Message, MessageKey, MessageKind, Notice};
 use crate::error::{Error, Result, error_chain};
 use crate::ids::ExperimentId;
 use crate::ports::{FlagError, FlagState, flags};
 use crate::principal::Principal;
 use crate::store::{QueuedMessage, Tx};
 use crate::usecases::Runtime;
+use crate::usecases::kernel::attached_flag::FlagOf;
 use crate::usecases::kernel::event::new_event;
 use crate::usecases::kernel::flag::flag_position;
 use crate::usecases::kernel::workspace_file::{config, flag_service};
@@ -148,7 +149,11 @@ async fn try_flag(runtime: &Runtime, queued: &QueuedMessage) -> Result<Outcome> 
         Aim::At(position, _) | Aim::Off(position, _) => position,
         Aim::Nowhere(why) => return leave(runtime, queued, why).await,
     };
-    let set = Box::pin(written(runtime, queued, &aim, position)).await;
+    let experiment = match queued.subject {
+        Some(subject) => runtime.read().await?.experiment_get(ExperimentId(subject)).await?,
+        None => None,
+    };
+    let set = Box::pin(written(runtime, queued, &aim, (position, experiment.as_ref()))).await;
     // Later than when it was due: a service that hangs takes its time.
     let now = runtime.now();
     let mut tx = runtime.write().await?;
@@ -175,8 +180,13 @@ async fn try_flag(runtime: &Runtime, queued: &QueuedMessage) -> Result<Outcome> 
 }
 
 /// Writes a position, and holds the message meanwhile.
-async fn written(runtime: &Runtime, queued: &QueuedMessage, aim: &Aim, position: &FlagPosition) -> Result<Set> {
-    let write = set_flag(runtime, aim, position);
+async fn written(
+    runtime: &Runtime,
+    queued: &QueuedMessage,
+    aim: &Aim,
+    (position, experiment): (&FlagPosition, Option<&Experiment>),
+) -> Result<Set> {
+    let write = set_flag(runtime, aim, position, experiment);
     tokio::pin!(write);
     let mut held = queued.clone();
     loop {
@@ -302,20 +312,27 @@ enum Set {
     ByHand(String),
 }
 
-async fn set_flag(runtime: &Runtime, aim: &Aim, position: &FlagPosition) -> Result<Set> {
+async fn set_flag(
+    runtime: &Runtime,
+    aim: &Aim,
+    position: &FlagPosition,
+    experiment: Option<&Experiment>,
+) -> Result<Set> {
     let FlagPosition { key, description, treatment_pct: pct, .. } = position;
     let Some(service) = flag_service(runtime, &*config(runtime).await?).await? else {
         return Ok(Set::ByHand(format!("flag `{key}`: no flag service is configured, so set it to {pct} % by hand")));
     };
+    // Of what was tampered with nothing is believed but its key, which is enough to turn it off.
+    let flag = FlagOf::new(service.as_ref(), experiment.filter(|_| matches!(aim, Aim::At(..))));
+    let service = flag.service();
     // What is turned off needs no flag.
     if *pct > 0 {
         let found = service.ensure(key, description).await.map_err(Error::from)?;
         must_be_ours(aim, &found)?;
     }
-    let state = flags::write_and_read_back(service.as_ref(), &flag_position(key, *pct), |pause| {
-        Box::pin(tokio::time::sleep(pause))
-    })
-    .await
-    .map_err(Error::from)?;
+    let state =
+        flags::write_and_read_back(service, &flag_position(key, *pct), |pause| Box::pin(tokio::time::sleep(pause)))
+            .await
+            .map_err(Error::from)?;
     Ok(Set::ByTheService(format!("flag `{key}` is {state} ({})", service.name())))
 }

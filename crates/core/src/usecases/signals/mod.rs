@@ -16,6 +16,7 @@ pub use connectors::{ConnectorProblem, ConnectorReport, QueryReport, QueryState,
 pub(in crate::usecases) use ingest::IngestQueue;
 pub use ingest::Ingested;
 pub use metrics::{KeyLook, MetricCheckRequest, MetricChecked, MetricDoubt, MetricFinding, MetricShown};
+pub(in crate::usecases) use poll::{FirstLook, first_look};
 pub use poll::{PollRequest, Polled, PolledExperiment, Stop, Told};
 pub use retention::Thinned;
 

@@ -21,6 +21,7 @@ pub(crate) const VENDOR: FlagVendor = FlagVendor {
     example: "project: \"1234\"\n    environment: ${FLAGSMITH_ENVIRONMENT}\n    token: ${FLAGSMITH_TOKEN}",
     keys: Keymap::new(FlagsmithFile::FIELDS, |generator| generator.subschema_for::<FlagsmithFile>()),
     role: ROLE,
+    has_experiments: false,
     read,
 };
 

@@ -29,6 +29,7 @@ impl Growthbook {
     fn comment(&self, wish: Wish) -> String {
         match wish {
             Wish::Share(treatment_pct) => format!("{}on at {treatment_pct} %", self.mark()),
+            Wish::On => format!("{}on again", self.mark()),
             Wish::Off => format!("{}off", self.mark()),
         }
     }
@@ -172,7 +173,7 @@ impl Growthbook {
                         let problem = format!("a ramp of GrowthBook locks it: {}", self.api.said(&answer));
                         Err(match wish {
                             Wish::Share(_) => foreign(key, problem),
-                            Wish::Off => self.api.review(key, format!("{problem}; end the ramp there")),
+                            Wish::On | Wish::Off => self.api.review(key, format!("{problem}; end the ramp there")),
                         })
                     }
                     Blocked::Review | Blocked::Other => Err(refusal),

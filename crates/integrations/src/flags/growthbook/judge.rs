@@ -13,6 +13,8 @@ use super::wire::{Feature, Revision};
 pub(super) enum Wish {
     /// On, for this share.
     Share(u8),
+    /// On, as it is set up.
+    On,
     /// Off.
     Off,
 }
@@ -163,7 +165,7 @@ fn are_wished(draft: &[Value], live: &[Value], at: &Place, wish: Wish, ours: Opt
                     && seeds_agree(draft, live)
                     && ours_by(draft, at).is_ok_and(|ours| ours.treatment_pct == treatment_pct)
             }
-            Wish::Share(_) | Wish::Off => essence(draft) == essence(live),
+            Wish::Share(_) | Wish::On | Wish::Off => essence(draft) == essence(live),
         })
 }
 

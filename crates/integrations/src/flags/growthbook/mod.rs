@@ -6,6 +6,7 @@
 
 mod client;
 mod draft;
+mod elsewhere;
 mod judge;
 mod settings;
 mod watch;
@@ -18,6 +19,7 @@ use client::Growthbook;
 use draft::Landed;
 use judge::{Wish, is_off, ours};
 use outcome_core::config::vendor::{FlagVendor, Node, Reporter};
+use outcome_core::ports::elsewhere::ElsewhereService;
 use outcome_core::ports::flags::check_pct;
 use outcome_core::ports::{FlagError, FlagService, FlagSettings, FlagState, Right};
 use reqwest::StatusCode;
@@ -33,6 +35,7 @@ pub(crate) const VENDOR: FlagVendor = FlagVendor {
     example: "environment: production\n    token: ${GROWTHBOOK_KEY}",
     keys: settings::keys(),
     role: settings::ROLE,
+    has_experiments: true,
     read,
 };
 
@@ -167,6 +170,10 @@ impl FlagService for Growthbook {
             Some(ramp) => Err(self.foreign(key, &ramp)),
             None => Ok(Some(state)),
         }
+    }
+
+    fn elsewhere(&self) -> Option<&dyn ElsewhereService> {
+        Some(self)
     }
 
     async fn last_change(&self, key: &str) -> Result<Option<String>, FlagError> {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{LaunchDarkly, Wanted};
+use super::{LaunchDarkly, Order, Wanted};
 use crate::flags::api::{MAX_PAGES, Of};
 
 /// How the descriptions of our requests begin.
@@ -29,12 +29,13 @@ struct Request {
     instructions: Value,
 }
 
-impl Wanted {
+impl Order {
     /// What the change is called in LaunchDarkly.
     pub(super) fn title(self, key: &str) -> String {
         match self {
-            Self::Off => format!("{OURS}turn `{key}` off"),
-            Self::On(pct) => format!("{OURS}give the treatment of `{key}` to {pct} %"),
+            Self::Put(Wanted::Off) => format!("{OURS}turn `{key}` off"),
+            Self::SwitchOn => format!("{OURS}turn `{key}` on again as it was"),
+            Self::Put(Wanted::On(pct)) => format!("{OURS}give the treatment of `{key}` to {pct} %"),
         }
     }
 }
@@ -67,8 +68,8 @@ impl LaunchDarkly {
     }
 
     /// Does the change if it was approved; else asks for it, once, and says what is waited for.
-    pub(super) async fn approved(&self, key: &str, wanted: Wanted, instructions: &[Value]) -> Result<(), FlagError> {
-        let title = wanted.title(key);
+    pub(super) async fn approved(&self, key: &str, order: Order, instructions: &[Value]) -> Result<(), FlagError> {
+        let title = order.title(key);
         let mut open = self.open_requests(key).await?;
         let at = open.iter().position(|request| request.asks_for(&title, instructions));
         let ours = at.map(|at| open.swap_remove(at));

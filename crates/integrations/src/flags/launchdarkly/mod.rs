@@ -5,12 +5,14 @@
 //! LaunchDarkly is asked for there ([`approvals`]) and never done past it, whatever the token could do.
 
 mod approvals;
+mod elsewhere;
 mod rights;
 mod settings;
 mod setup;
 mod wire;
 
 use async_trait::async_trait;
+use outcome_core::ports::elsewhere::ElsewhereService;
 use outcome_core::ports::flags::{check_key, check_pct};
 use outcome_core::ports::{FlagError, FlagService, FlagState, Right};
 use reqwest::StatusCode;
@@ -48,6 +50,20 @@ struct LaunchDarkly {
 enum Wanted {
     Off,
     On(u8),
+}
+
+/// What is asked of LaunchDarkly.
+#[derive(Debug, Clone, Copy)]
+enum Order {
+    Put(Wanted),
+    /// The switch alone: on, as the flag is set up.
+    SwitchOn,
+}
+
+impl Order {
+    fn is_off(self) -> bool {
+        matches!(self, Self::Put(Wanted::Off))
+    }
 }
 
 /// What is to be done with a flag as it was read.
@@ -179,7 +195,7 @@ impl LaunchDarkly {
                 }
                 (Err(error), _) => return Err(error),
             };
-            match self.send(key, wanted, &change).await? {
+            match self.send(key, Order::Put(wanted), &change).await? {
                 Sent::Done => return Ok(wanted.state(key)),
                 Sent::Collided(error) => collision = Some(error),
             }
@@ -196,24 +212,24 @@ impl LaunchDarkly {
         }
     }
 
-    async fn send(&self, key: &str, wanted: Wanted, change: &Change) -> Result<Sent, FlagError> {
-        let needs_approval = match (self.environment(key).await, wanted) {
-            (Ok(environment), _) => environment.needs_approval(change.tags.as_deref()),
+    async fn send(&self, key: &str, order: Order, change: &Change) -> Result<Sent, FlagError> {
+        let needs_approval = match self.environment(key).await {
+            Ok(environment) => environment.needs_approval(change.tags.as_deref()),
             // LaunchDarkly refuses what needs one, so the off switch does not wait for its settings.
-            (Err(_), Wanted::Off) => false,
-            (Err(error), Wanted::On(_)) => return Err(error),
+            Err(_) if order.is_off() => false,
+            Err(error) => return Err(error),
         };
         if needs_approval {
-            return self.approved(key, wanted, &change.instructions).await.map(|()| Sent::Done);
+            return self.approved(key, order, &change.instructions).await.map(|()| Sent::Done);
         }
         let mut url = self.flag_address(key);
-        if matches!(wanted, Wanted::Off) {
+        if order.is_off() {
             // A change that is planned there must not keep the treatment on.
             url.query_pairs_mut().append_pair("ignoreConflicts", "true");
         }
         let body = json!({
             "environmentKey": self.environment,
-            "comment": wanted.title(key),
+            "comment": order.title(key),
             "instructions": change.instructions,
         });
         let of = Of::write(key);
@@ -227,7 +243,7 @@ impl LaunchDarkly {
             StatusCode::CONFLICT => return Ok(Sent::Collided(self.api.refused(of, &answer))),
             _ => return self.api.json::<IgnoredAny>(of, &answer).map(|_| Sent::Done),
         }
-        self.approved(key, wanted, &change.instructions).await.map(|()| Sent::Done)
+        self.approved(key, order, &change.instructions).await.map(|()| Sent::Done)
     }
 
     async fn create(&self, key: &str, description: &str) -> Result<(), FlagError> {
@@ -285,6 +301,10 @@ impl FlagService for LaunchDarkly {
             Some(flag) => self.state(key, &flag).map(Some),
             None => self.environment(key).await.map(|_| None),
         }
+    }
+
+    fn elsewhere(&self) -> Option<&dyn ElsewhereService> {
+        Some(self)
     }
 
     async fn last_change(&self, key: &str) -> Result<Option<String>, FlagError> {

@@ -21,6 +21,7 @@ pub(crate) const VENDOR: FlagVendor = FlagVendor {
     example: "project: shop\n  environment: production\n  token: ${LAUNCHDARKLY_TOKEN}",
     keys: Keymap::new(LaunchDarklyFile::FIELDS, |generator| generator.subschema_for::<LaunchDarklyFile>()),
     role: ROLE,
+    has_experiments: true,
     read,
 };
 

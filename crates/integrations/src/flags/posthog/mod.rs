@@ -4,6 +4,7 @@
 //! percentage can be lost; an older server gets the whole `filters` with the version. Turning on and off are actions too.
 //! **Invariant**: a flag is turned on only after its set-up was seen to be ours, and is turned off again if it no longer is.
 
+mod elsewhere;
 mod judge;
 mod watch;
 mod wire;
@@ -14,6 +15,7 @@ use async_trait::async_trait;
 use outcome_core::config::vendor::{
     Decode as _, FlagVendor, Keymap, Node, Reporter, references, secret, service_address,
 };
+use outcome_core::ports::elsewhere::ElsewhereService;
 use outcome_core::ports::flags::{check_key, check_pct};
 use outcome_core::ports::{FlagAnswers, FlagError, FlagService, FlagSettings, FlagState, Opening, Right};
 use outcome_core::yaml_map;
@@ -32,6 +34,7 @@ pub(crate) const VENDOR: FlagVendor = FlagVendor {
     example: "project_id: \"12345\"\n    token: ${POSTHOG_FLAGS_KEY}",
     keys: Keymap::new(PosthogFlagsFile::FIELDS, |generator| generator.subschema_for::<PosthogFlagsFile>()),
     role: ROLE,
+    has_experiments: true,
     read,
 };
 
@@ -148,6 +151,11 @@ impl Posthog {
     /// An address of the project. Without the slash at the end PostHog redirects.
     fn project(&self, path: &[&str]) -> Url {
         self.api.address(&[&["api", "projects", &self.project], path, &[""]].concat())
+    }
+
+    /// A page of the project, for people.
+    fn project_page(&self, path: &[&str]) -> String {
+        self.api.address(&[&["project", &self.project], path].concat()).to_string()
     }
 
     fn flag(&self, flag: &Flag, path: &[&str]) -> Url {
@@ -373,6 +381,10 @@ impl FlagService for Posthog {
             Some(flag) => self.state(&flag).await.map(Some),
             None => Ok(None),
         }
+    }
+
+    fn elsewhere(&self) -> Option<&dyn ElsewhereService> {
+        Some(self)
     }
 
     async fn last_change(&self, key: &str) -> Result<Option<String>, FlagError> {

@@ -19,6 +19,7 @@ pub(crate) const VENDOR: FlagVendor = FlagVendor {
     example: "token: ${STATSIG_CONSOLE_KEY}",
     keys: Keymap::new(StatsigFile::FIELDS, |generator| generator.subschema_for::<StatsigFile>()),
     role: ROLE,
+    has_experiments: false,
     read,
 };
 

@@ -6,12 +6,14 @@
 //! **Invariant**: only addresses that name our environment are written to; other environments are never sent.
 
 mod change_requests;
+mod elsewhere;
 mod rights;
 mod settings;
 mod wire;
 mod writes;
 
 use async_trait::async_trait;
+use outcome_core::ports::elsewhere::ElsewhereService;
 use outcome_core::ports::flags::{check_key, check_pct};
 use outcome_core::ports::{FlagError, FlagService, FlagState, Right};
 use reqwest::{Client, RequestBuilder, StatusCode};
@@ -112,7 +114,7 @@ impl Unleash {
         Ok(FlagState::on(key, ours.pct))
     }
 
-    fn elsewhere(&self, key: &str, project: &str) -> FlagError {
+    fn in_another_project(&self, key: &str, project: &str) -> FlagError {
         let project = self.api.clean(project);
         foreign(key, format!("it is in the project `{project}`, and not in `{}`", self.project))
     }
@@ -132,7 +134,7 @@ impl FlagService for Unleash {
         check_key(key)?;
         match self.find(key).await? {
             Place::Here(feature) => return self.state(key, &feature),
-            Place::Elsewhere(project) => return Err(self.elsewhere(key, &project)),
+            Place::Elsewhere(project) => return Err(self.in_another_project(key, &project)),
             Place::Nowhere => {}
         }
         match self.create(key, description).await? {
@@ -147,7 +149,7 @@ impl FlagService for Unleash {
         check_pct(treatment_pct)?;
         for _ in 0..DECISIONS {
             match self.find(key).await? {
-                Place::Elsewhere(project) => return Err(self.elsewhere(key, &project)),
+                Place::Elsewhere(project) => return Err(self.in_another_project(key, &project)),
                 Place::Nowhere => drop(self.create(key, "Made by Outcome Runtime").await?),
                 Place::Here(feature) => {
                     if self.put(key, &feature, treatment_pct).await? {
@@ -188,8 +190,12 @@ impl FlagService for Unleash {
         match self.find(key).await? {
             Place::Nowhere => Ok(None),
             Place::Here(feature) => self.state(key, &feature).map(Some),
-            Place::Elsewhere(project) => Err(self.elsewhere(key, &project)),
+            Place::Elsewhere(project) => Err(self.in_another_project(key, &project)),
         }
+    }
+
+    fn elsewhere(&self) -> Option<&dyn ElsewhereService> {
+        Some(self)
     }
 
     async fn last_change(&self, key: &str) -> Result<Option<String>, FlagError> {

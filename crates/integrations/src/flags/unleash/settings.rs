@@ -21,6 +21,7 @@ pub(crate) const VENDOR: FlagVendor = FlagVendor {
     example: "url: ${UNLEASH_URL}\n    environment: production\n    token: ${UNLEASH_TOKEN}",
     keys: Keymap::new(UnleashFile::FIELDS, |generator| generator.subschema_for::<UnleashFile>()),
     role: ROLE,
+    has_experiments: true,
     read,
 };
 

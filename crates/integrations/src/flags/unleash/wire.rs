@@ -28,6 +28,13 @@ pub(super) struct Environment {
     milestone_name: Option<String>,
 }
 
+impl Environment {
+    /// Its strategies as they are.
+    pub(super) fn strategies(&self) -> &[Map<String, Value>] {
+        &self.strategies
+    }
+}
+
 #[derive(Debug, Deserialize)]
 struct Plan {
     #[serde(default)]
@@ -58,6 +65,19 @@ impl Feature {
         })
     }
 
+    /// What else decides, or changes its strategies, in a sentence.
+    pub(super) fn moved_by(&self, environment: &Environment) -> Option<String> {
+        if !self.dependencies.is_empty() {
+            let parents: Vec<_> = self.dependencies.iter().map(|parent| parent.feature.as_str()).collect();
+            return Some(format!("it depends on {}", quoted(&parents)));
+        }
+        let plans =
+            environment.release_plans.iter().flatten().map(|plan| plan.name.as_deref().unwrap_or("without a name"));
+        let plans: Vec<_> = plans.chain(environment.milestone_name.as_deref()).collect();
+        let all = quoted(&plans);
+        (!plans.is_empty()).then(|| format!("it has the release plan {all}, which changes its strategies"))
+    }
+
     /// Our strategy, if there is nothing else that decides; `None` when there is no strategy at all.
     pub(super) fn ours<'a>(
         &self,
@@ -65,15 +85,8 @@ impl Feature {
         key: &str,
         stickiness: &str,
     ) -> Result<Option<Ours<'a>>, String> {
-        if !self.dependencies.is_empty() {
-            let parents: Vec<_> = self.dependencies.iter().map(|parent| parent.feature.as_str()).collect();
-            return Err(format!("it depends on {}", quoted(&parents)));
-        }
-        let plans =
-            environment.release_plans.iter().flatten().map(|plan| plan.name.as_deref().unwrap_or("without a name"));
-        let plans: Vec<_> = plans.chain(environment.milestone_name.as_deref()).collect();
-        if !plans.is_empty() {
-            return Err(format!("it has the release plan {}, which changes its strategies", quoted(&plans)));
+        if let Some(problem) = self.moved_by(environment) {
+            return Err(problem);
         }
         match environment.strategies.as_slice() {
             [] => Ok(None),

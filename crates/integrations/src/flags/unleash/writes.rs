@@ -19,7 +19,7 @@ impl Unleash {
         if answer.status == StatusCode::CONFLICT {
             return match self.find(key).await? {
                 Place::Here(feature) => Ok(Some(feature)),
-                Place::Elsewhere(project) => Err(self.elsewhere(key, &project)),
+                Place::Elsewhere(project) => Err(self.in_another_project(key, &project)),
                 Place::Nowhere if Complaint::of(&answer).name.as_deref() == Some("NameExistsError") => {
                     Err(foreign(key, "an archived flag has this name: revive it, or delete it for good"))
                 }

@@ -125,6 +125,7 @@ impl Judging<'_> {
             is_over: self.is_over,
             is_going_on: false,
             measurement: &self.plan.hypothesis.measurement,
+            is_guarded: false,
             is_planned: false,
             answer_by: None,
             values: Values::of(signal, Some(self.seen_in.from)).all_final(),

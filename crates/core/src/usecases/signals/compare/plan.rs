@@ -44,6 +44,7 @@ pub(super) fn plan_of(request: &MetricCompareRequest, signal: &SignalSpec, contr
         target: None,
         series: None,
         design: Design::Randomised,
+        attached: None,
         randomisation_unit: contract.exposures.unit.trim_end_matches("_id").to_owned(),
         exposure: None,
         guardrails: Vec::new(),

@@ -9,6 +9,7 @@ use crate::ports::flags::{self, Drift, Found};
 use crate::present::span;
 use crate::store::{AllocationPhase, Instant, SignalHealth, Tx};
 use crate::usecases::Runtime;
+use crate::usecases::kernel::attached_flag::FlagOf;
 use crate::usecases::kernel::flag::expected_position;
 use crate::usecases::kernel::phases::is_on;
 use crate::usecases::kernel::workspace_file::flag_service;
@@ -61,7 +62,9 @@ async fn try_read_flag(
         return Ok(FlagRead::NotAsked);
     }
     let expected = expected_position(experiment, phases);
-    let drift = flags::drift(service.as_ref(), &expected).await.map_err(Error::from)?;
+    let drift = flags::drift(FlagOf::new(service.as_ref(), Some(experiment)).service(), &expected)
+        .await
+        .map_err(Error::from)?;
     Ok(match drift.filter(|drift| !is_waiting || !is_on_its_way(drift, phases)) {
         None => FlagRead::InPlace,
         Some(drift) => FlagRead::Drift(drift.to_string()),

@@ -7,6 +7,7 @@ mod collector;
 mod correction;
 mod days;
 mod experiment;
+mod first_look;
 mod flag_off;
 mod flag_read;
 mod gathered;
@@ -27,6 +28,8 @@ mod store;
 mod treated_off;
 mod twins;
 mod weeks;
+
+pub(in crate::usecases) use first_look::{FirstLook, first_look};
 
 pub use collector::{Stop, Told};
 pub use experiment::PolledExperiment;

@@ -98,7 +98,9 @@ async fn next_event(
 ) -> Result<Option<ExperimentEvent>> {
     let status = experiment.state.status;
     let asks = found.evaluated.map_or(status.is_live(), |evaluated| {
-        asks_for_analysis(status, evaluated.advice.recommendation) || status == ExperimentStatus::Scaling
+        asks_for_analysis(status, evaluated.advice.recommendation)
+            || status == ExperimentStatus::Scaling
+            || plan.attached.is_some()
     });
     let analyses = if asks { analyses(tx, experiment).await? } else { Vec::new() };
     let is_judged_again = status.is_waiting() || status == ExperimentStatus::Paused;
@@ -113,6 +115,7 @@ async fn next_event(
         min_sample_size: u64::from(measurement.min_sample_size),
         success_threshold: measurement.success_threshold,
         keeps_flag: plan.on_conclusion == OnConclusion::Hold,
+        is_guarded: plan.attached.is_some(),
         step_began_at: step_began_at(phases),
         is_last_step: experiment.state.step + 1 >= experiment.state.n_steps,
         analyses: &analyses,

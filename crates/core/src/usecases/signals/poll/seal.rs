@@ -13,7 +13,7 @@ use super::cohorts::{Known, Merging, SaidAgain, Series, compared, final_days, ma
 use super::gathered::Gathered;
 use super::sources::Job;
 use crate::config::Config;
-use crate::domain::{Contract, Design, Reading, SealReason, SealedCohort, SignalSpec, VariantReading, Window};
+use crate::domain::{Contract, Reading, SealReason, SealedCohort, SignalSpec, VariantReading, Window};
 use crate::error::{Error, Result, error_chain};
 use crate::ids::CohortId;
 use crate::ports::{PartRequest, Sealing, SignalSource, VariantRequest};
@@ -65,7 +65,7 @@ pub(super) async fn seal(runtime: &Runtime, config: &Config, job: &Job, gathered
     let mut sealed = Sealed::default();
     let until = Instant::now() + TIME_LIMIT;
     let is_compared = |position: usize, signal: &SignalSpec| match position {
-        0 => job.plan.design == Design::Randomised,
+        0 => job.plan.design.has_control(),
         _ => reads_by_variant(config, signal),
     };
     let all = job.plan.signals().enumerate();

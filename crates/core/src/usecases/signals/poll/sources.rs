@@ -18,7 +18,7 @@ use super::source_clocks::SourceClocks;
 use super::treated_off::{TreatedOff, read_treated_off};
 use super::weeks::read_weeks;
 use crate::config::Config;
-use crate::domain::{Design, Experiment, Outcome, Plan, Window};
+use crate::domain::{Experiment, Outcome, Plan, Window};
 use crate::error::{Code, Error, Result};
 use crate::evaluation::{evaluate_guards, evaluate_poll};
 use crate::lifecycle::statistical_finding;
@@ -143,7 +143,7 @@ pub(super) fn shows_danger(job: &Job, gathered: &Gathered, now: Timestamp) -> Re
     // What cannot be read is told when it is needed.
     let previous = running_of(&job.experiment).ok().flatten();
     let judged = match gathered.poll(&job.plan, launched_at, now) {
-        Some(poll) if job.plan.design == Design::Randomised => evaluate_poll(&job.plan, &poll, previous)?,
+        Some(poll) if job.plan.design.has_control() => evaluate_poll(&job.plan, &poll, previous)?,
         _ => None,
     };
     let judged = match judged {
@@ -156,7 +156,7 @@ pub(super) fn shows_danger(job: &Job, gathered: &Gathered, now: Timestamp) -> Re
 async fn read_primary(runtime: &Runtime, config: &Config, job: &Job, now: Timestamp) -> Result<Primary> {
     let Job { outcome, experiment, plan, phases, clocks } = job;
     let now = clocks.until(runtime, config, &plan.signal.source, now).await;
-    if plan.design == Design::Randomised {
+    if plan.design.has_control() {
         let read = read_phases(runtime, config, experiment, &plan.signal, phases, now).await?;
         return Ok(Primary::ByVariant(read));
     }

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::config::Config;
 use crate::config::vendor::Asked;
-use crate::domain::{Design, Experiment, Message, MessageKey, Notice, Plan, Window};
+use crate::domain::{Experiment, Message, MessageKey, Notice, Plan, Window};
 use crate::error::{Error, Result};
 use crate::ports::{SignalSource as _, Treated};
 use crate::present::{count, instant};
@@ -45,7 +45,7 @@ pub(super) async fn read_treated_off(
         Some(Asked::ByName(answers)) => answers.by_variant,
         Some(Asked::ItPushes) | None => false,
     };
-    if from >= now || plan.design != Design::Randomised || !may_know {
+    if from >= now || !plan.design.has_control() || !may_know {
         return Ok(None);
     }
     let window = Window { from, to: now };

@@ -1,0 +1,151 @@
+//! The flag of an experiment, as its service has it. Of one that runs elsewhere, "where it was put" is what was attached: the same arms,
+//! the same shares, running. The runtime turns it off, and on again as it was; it writes nothing else.
+
+use async_trait::async_trait;
+
+use crate::domain::{Attachment, Experiment};
+use crate::ports::elsewhere::{Elsewhere, ElsewhereService};
+use crate::ports::{FlagError, FlagService, FlagState, Right};
+
+/// A flag service, looked at through one experiment.
+pub(in crate::usecases) struct FlagOf<'s> {
+    service: &'s dyn FlagService,
+    attached: Option<AttachedFlag<'s>>,
+}
+
+impl<'s> FlagOf<'s> {
+    /// As the runtime sees the flag of this experiment.
+    pub(in crate::usecases) fn new(service: &'s dyn FlagService, experiment: Option<&Experiment>) -> Self {
+        let attached = experiment.and_then(|experiment| {
+            let attachment = experiment.state.attached.as_deref()?.clone();
+            Some(AttachedFlag { service, attachment, key: experiment.hypothesis.flag_key.clone() })
+        });
+        Self { service, attached }
+    }
+
+    /// The service.
+    pub(in crate::usecases) fn service(&self) -> &dyn FlagService {
+        match &self.attached {
+            Some(attached) => attached,
+            None => self.service,
+        }
+    }
+}
+
+struct AttachedFlag<'s> {
+    service: &'s dyn FlagService,
+    attachment: Attachment,
+    key: String,
+}
+
+impl AttachedFlag<'_> {
+    fn elsewhere(&self) -> Result<&dyn ElsewhereService, FlagError> {
+        self.service.elsewhere().ok_or_else(|| FlagError::Config {
+            problem: format!("{} has no experiments that can be guarded", self.service.name()),
+            hint: format!("the experiment was attached at `{}`: apply that service again", self.attachment.provider),
+        })
+    }
+
+    /// The experiment as it is now.
+    async fn experiment(&self) -> Result<Elsewhere, FlagError> {
+        let reference = &self.attachment.reference;
+        let found = self.elsewhere()?.experiment(reference).await?;
+        found.ok_or_else(|| self.otherwise(format!("there is no experiment `{reference}` any more")))
+    }
+
+    fn otherwise(&self, problem: String) -> FlagError {
+        FlagError::Foreign { key: self.key.clone(), problem }
+    }
+
+    /// What differs from what was attached, in a sentence.
+    fn difference(&self, found: &Elsewhere) -> Option<String> {
+        let Attachment { control, treatment, reference, .. } = &self.attachment;
+        if found.flag_key != self.key {
+            return Some(format!("the experiment `{reference}` uses the flag `{}` now", found.flag_key));
+        }
+        if (&found.control, &found.treatment) != (control, treatment) {
+            return Some(format!(
+                "its arms are `{}` and `{}` now, and were `{control}` and `{treatment}` when it was attached",
+                found.control, found.treatment
+            ));
+        }
+        found.idle.as_ref().map(|how| format!("its experiment {how}"))
+    }
+}
+
+#[async_trait]
+impl FlagService for AttachedFlag<'_> {
+    fn name(&self) -> &str {
+        self.service.name()
+    }
+
+    fn place(&self) -> Option<String> {
+        self.service.place()
+    }
+
+    async fn ensure(&self, key: &str, _description: &str) -> Result<FlagState, FlagError> {
+        let found = self.read(key).await?;
+        found.ok_or_else(|| self.otherwise(format!("there is no experiment `{}` any more", self.attachment.reference)))
+    }
+
+    async fn set_rollout(&self, key: &str, treatment_pct: u8) -> Result<FlagState, FlagError> {
+        let wanted = FlagState::on(key, treatment_pct);
+        let is_on = match self.read(key).await? {
+            Some(state) if state.is_same(&wanted) => return Ok(state),
+            Some(state) => state.is_on,
+            None => return self.ensure(key, "").await,
+        };
+        // Nobody is given what is not what was attached.
+        let found = self.experiment().await?;
+        if let Some(problem) = self.difference(&found) {
+            return Err(self.otherwise(problem));
+        }
+        if is_on || found.treatment_pct != treatment_pct {
+            return Err(self.otherwise(format!(
+                "its treatment has {} % there, and had {treatment_pct} % when it was attached",
+                found.treatment_pct
+            )));
+        }
+        self.elsewhere()?.switch_on(key).await?;
+        // What was changed there meanwhile is taken back.
+        match self.read(key).await {
+            Ok(Some(state)) if state.is_same(&wanted) || !state.is_on => Ok(state),
+            other => {
+                self.service.off(key).await?;
+                Err(match other {
+                    Err(error) => error,
+                    Ok(_) => self.otherwise("it was changed while it was turned on, and is off again".to_owned()),
+                })
+            }
+        }
+    }
+
+    async fn off(&self, key: &str) -> Result<FlagState, FlagError> {
+        self.service.off(key).await
+    }
+
+    async fn read(&self, key: &str) -> Result<Option<FlagState>, FlagError> {
+        // A flag that is off is off, whatever became of the experiment.
+        match self.service.read(key).await {
+            Ok(None) => return Ok(None),
+            Ok(Some(state)) if !state.is_on => return Ok(Some(state)),
+            Ok(Some(_)) | Err(FlagError::Foreign { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let found = self.experiment().await?;
+        match self.difference(&found) {
+            Some(problem) if found.is_on => Err(self.otherwise(format!("{problem}, and its flag is on"))),
+            Some(problem) => Err(self.otherwise(problem)),
+            None if !found.is_on => Ok(Some(FlagState::off(key))),
+            None => Ok(Some(FlagState::on(key, found.treatment_pct))),
+        }
+    }
+
+    async fn last_change(&self, key: &str) -> Result<Option<String>, FlagError> {
+        self.service.last_change(key).await
+    }
+
+    async fn rights(&self) -> Result<Vec<Right>, FlagError> {
+        self.service.rights().await
+    }
+}
