@@ -17,6 +17,7 @@ mod contract;
 mod custom_http;
 mod datadog;
 mod datadog_v2;
+mod elsewhere;
 mod emulator;
 mod exec;
 mod fifteen;

@@ -1,5 +1,7 @@
 //! Unleash: against a stand-in that keeps flags as 7.4.1 does, with the change requests of its Enterprise edition.
 
+#[path = "unleash/elsewhere.rs"]
+mod elsewhere;
 #[path = "unleash/reviews.rs"]
 mod reviews;
 #[path = "unleash/setups.rs"]

@@ -45,9 +45,9 @@ struct Experiment {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Variation {
-    variation_id: String,
+    #[serde(rename = "variationId")]
+    id: String,
     key: String,
     name: String,
 }
@@ -106,11 +106,7 @@ impl Experiment {
         };
         let phase = self.phases.last().ok_or("it has no phase, so it has not begun")?;
         let weight = |of: &Variation| {
-            phase
-                .traffic_split
-                .iter()
-                .find(|split| split.variation_id == of.variation_id)
-                .map_or(0.0, |split| split.weight)
+            phase.traffic_split.iter().find(|split| split.variation_id == of.id).map_or(0.0, |split| split.weight)
         };
         let treatment_pct = whole_share(weight(treatment), weight(control)).ok_or_else(|| {
             format!(

@@ -8,8 +8,7 @@ use outcome_core::ports::FlagError;
 use outcome_core::ports::elsewhere::{Elsewhere, ElsewhereService};
 use outcome_core::ports::flags::check_key;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::wire::{Flag, Targeting};
 use super::{Change, LaunchDarkly, Order, Sent, foreign};
@@ -33,7 +32,7 @@ struct Iteration {
     #[serde(default)]
     started_at: Option<i64>,
     #[serde(default)]
-    flags: BTreeMap<String, IgnoredAny>,
+    flags: BTreeMap<String, Value>,
     #[serde(default)]
     primary_metric: Option<Metric>,
     #[serde(default)]

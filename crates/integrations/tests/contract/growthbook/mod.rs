@@ -1,5 +1,6 @@
 //! GrowthBook's features, against a stand-in that behaves as its server does.
 
+mod elsewhere;
 mod stand_in;
 mod told;
 

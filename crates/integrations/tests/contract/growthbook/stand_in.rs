@@ -16,6 +16,7 @@ type Race = Box<dyn FnOnce(&mut Value) + Send>;
 #[derive(Default)]
 pub(super) struct Kept {
     pub(super) feature: Option<Value>,
+    pub(super) experiment: Option<Value>,
     /// The newest number of a revision.
     pub(super) version: i64,
     pub(super) revisions: Vec<Value>,
@@ -101,6 +102,20 @@ impl Server {
                 let rules = json!([{ "requireReviewOn": kept.demands_reviews, "projects": [], "environments": ["production"] }]);
                 let rules = if kept.demands_of_all { json!(kept.demands_reviews) } else { rules };
                 ok(&json!({ "settings": { "requireReviews": rules, "restApiBypassesReviews": kept.bypasses } }))
+            }
+            ("GET", ["api", "v1", "experiments", id]) => match &kept.experiment {
+                Some(found) if found["id"] == *id => ok(&json!({ "experiment": found })),
+                _ => refused(404, "Could not find experiment with that id"),
+            },
+            ("GET", ["api", "v1", "experiments"]) => {
+                let asked = request
+                    .url
+                    .query_pairs()
+                    .find(|(key, _)| key == "trackingKey")
+                    .map(|(_, value)| value.into_owned());
+                let found: Vec<_> =
+                    kept.experiment.iter().filter(|it| it["trackingKey"].as_str() == asked.as_deref()).collect();
+                ok(&json!({ "experiments": found, "hasMore": false }))
             }
             ("GET", ["api", "v1", "ramp-schedules"]) => ok(&json!({ "rampSchedules": kept.ramps })),
             ("POST", ["api", "v2", "features"]) => create(&mut kept, &body),

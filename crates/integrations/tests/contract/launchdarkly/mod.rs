@@ -1,6 +1,7 @@
 //! LaunchDarkly, against a stand-in that keeps flags as it does.
 
 mod approvals;
+mod elsewhere;
 mod stand_in;
 mod told;
 

@@ -18,6 +18,7 @@ pub(super) struct World {
     /// Keys, in the order of the list.
     pub(super) environments: Vec<String>,
     pub(super) approvals: Option<Value>,
+    pub(super) experiment: Option<Value>,
     /// The token may change what needs an approval: LaunchDarkly then does not ask for one.
     pub(super) may_bypass: bool,
     pub(super) requests: Vec<Value>,
@@ -38,6 +39,7 @@ pub(super) fn world() -> Shared {
         flags: BTreeMap::new(),
         environments: vec!["test".to_owned(), "production".to_owned()],
         approvals: None,
+        experiment: None,
         may_bypass: false,
         requests: Vec::new(),
         may_withdraw: true,
@@ -231,6 +233,13 @@ impl World {
             (_, ["projects", "shop", "flags", KEY, "environments", "production", "approval-requests", rest @ ..]) => {
                 self.approvals(rest, request)
             }
+            ("GET", ["projects", "shop", "environments", "production", "experiments", key]) => match &self.experiment {
+                Some(experiment) if experiment["key"] == *key => {
+                    assert_eq!(request.url.query(), Some("expand=treatments"), "else they are left out");
+                    found(experiment)
+                }
+                _ => error(404, "not_found", "Unknown experiment key"),
+            },
             ("GET", ["caller-identity"]) => found(&self.caller),
             ("GET", ["auditlog"]) => found(&json!({ "items": self.log, "_links": {} })),
             _ => error(404, "not_found", "Unknown project key"),

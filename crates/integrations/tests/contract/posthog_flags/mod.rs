@@ -1,5 +1,6 @@
 //! PostHog's feature flags, against a stand-in that behaves as its server does.
 
+mod elsewhere;
 mod stand_in;
 
 use std::path::Path;

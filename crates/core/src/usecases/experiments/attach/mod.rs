@@ -287,7 +287,7 @@ fn draft(
 ) -> Result<Experiment> {
     let spec = &outcome.spec;
     let level = outcome.state.baseline.as_ref().map_or(spec.target.from, |baseline| baseline.value);
-    let effect = spec.minimum_detectable_effect.map(|mde| mde.absolute(level)).unwrap_or((MDE * level).abs());
+    let effect = spec.minimum_detectable_effect.map_or((MDE * level).abs(), |mde| mde.absolute(level));
     let mde = if effect > 0.0 { effect } else { (spec.target.to - spec.target.from).abs() };
     let name = if attached.name_says.is_empty() { found.flag_key.clone() } else { attached.name_says.clone() };
     let hypothesis = Hypothesis {
