@@ -60,6 +60,14 @@ async fn a_limit_that_is_crossed_in_prometheus_turns_the_flag_off_in_unleash() -
     }
     ensure!(n_days >= 3, "it is off after {n_days} days");
     shop.is_stopped_once(&experiment, "limit-crossed", "error_rate").await?;
+    let experiment = shop.launch("harmed").await?;
+    shop.harm("harmed").await?;
+    shop.lab.clock.advance(SignedDuration::from_hours(7));
+    write_clock(&shop.lab)?;
+    shop.is_read("harmed").await?;
+    let took = shop.off_after("harmed", async || Ok(())).await?;
+    ensure!(took <= Duration::from_secs(2), "the flag went off {took:?} after the poll");
+    shop.is_stopped_once(&experiment, "harmed", "crashes").await?;
     ensure!(shop.lab.runtime.audit_log().verify(&[]).await?.problems.is_empty());
     Ok(())
 }

@@ -141,13 +141,19 @@ impl<'s> Shop<'s> {
 
     /// Waits until the daemons have read an experiment at the present instant and put its flag where it follows.
     pub(super) async fn is_polled(&self, flag: &str) -> Result<()> {
+        self.is_read(flag).await?;
+        // What the poll decided is written with the reading, and its flag within two seconds.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        Ok(())
+    }
+
+    /// Waits until the daemons have read an experiment at the present instant.
+    pub(super) async fn is_read(&self, flag: &str) -> Result<()> {
         let until = Instant::now() + PATIENCE;
         let slug = format!("the-level-{flag}");
         while Instant::now() < until {
             let series = self.lab.runtime.experiments().series(&slug, 10_000).await?;
             if series.iter().any(|reading| reading.measured_at == self.lab.runtime.now()) {
-                // What the poll decided is written with the reading, and its flag within two seconds.
-                tokio::time::sleep(Duration::from_secs(2)).await;
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(100)).await;

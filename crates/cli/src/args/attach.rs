@@ -19,7 +19,7 @@ pub struct Attach {
     pub provider: String,
     /// Number, id or key of the experiment there; at Unleash, its flag
     pub experiment: String,
-    /// What it must hold besides the outcome's constraints, such as 'error_rate < 1%' or 'paid_7d not worse by 0.5%'
+    /// What it must hold besides the outcome's constraints, such as `error_rate < 1%` or `paid_7d not worse by 0.5%`
     #[arg(long = "guard", value_name = "LIMIT")]
     pub guards: Vec<String>,
     /// A metric of `metrics` that must not get worse

@@ -1,11 +1,14 @@
 //! The flagd file.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use outcome_core::Code;
 use outcome_core::ports::flags::{Found, drift, write_and_read_back};
 use outcome_core::ports::{FlagError, FlagService, FlagState};
+use outcome_tests::peers::{npm, run};
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
@@ -184,4 +187,46 @@ async fn nothing_outside_of_the_workspace_is_written() {
     std::os::unix::fs::symlink(outside.path().join("x.json"), dir.path().join(PATH)).unwrap();
     assert!(service(dir.path()).set_rollout("f", 5).await.is_err());
     assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+}
+
+/// Which of `n` units flagd's own evaluator gives the treatment; `None`, said loudly, without Node.
+fn treated(package: &str, root: &Path, n: u32) -> Option<BTreeSet<u64>> {
+    let packages = npm("flagd").unwrap()?;
+    let mut command = Command::new("node");
+    command.arg(packages.join("evaluate.mjs")).arg(package).arg(root.join(PATH)).args(["new-checkout", &n.to_string()]);
+    let said: Value = serde_json::from_str(&run(&mut command).unwrap()).unwrap();
+    Some(said["treated"].as_array().unwrap().iter().map(|unit| unit.as_u64().unwrap()).collect())
+}
+
+#[tokio::test]
+async fn flagds_own_evaluator_gives_what_was_written() {
+    const NOW: &str = "@openfeature/flagd-core";
+    let dir = tempfile::tempdir().unwrap();
+    let service = service(dir.path());
+    let mut before = BTreeSet::new();
+    for pct in [5_u8, 20, 50, 99] {
+        service.set_rollout("new-checkout", pct).await.unwrap();
+        let Some(now) = treated(NOW, dir.path(), 4000) else { return };
+        // 4 standard deviations of a share of 4,000 units are at most 3.2 points.
+        let share = now.len() * 100 / 4000;
+        assert!(share.abs_diff(usize::from(pct)) <= 3, "{share} % of the units, and not {pct} %");
+        assert!(before.is_subset(&now), "somebody lost the treatment as the share grew to {pct} %");
+        before = now;
+    }
+    service.off("new-checkout").await.unwrap();
+    assert_eq!(treated(NOW, dir.path(), 1000).unwrap(), BTreeSet::new());
+    service.set_rollout("new-checkout", 100).await.unwrap();
+    assert_eq!(treated(NOW, dir.path(), 1000).unwrap().len(), 1000);
+}
+
+/// Why an application must not change its evaluator while an experiment runs: docs/flags/flagd-file.md.
+#[tokio::test]
+async fn another_release_of_flagds_evaluator_deals_the_arms_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let service = service(dir.path());
+    service.set_rollout("new-checkout", 20).await.unwrap();
+    let Some(now) = treated("@openfeature/flagd-core", dir.path(), 1000) else { return };
+    let before = treated("flagd-core-before", dir.path(), 1000).unwrap();
+    let n_moved = now.symmetric_difference(&before).count();
+    assert!(before.len().abs_diff(200) < 50 && n_moved > 100, "{} treated before, {n_moved} moved", before.len());
 }

@@ -31,6 +31,7 @@ async fn a_real_server_does_what_the_stand_in_does() {
     names_that_are_taken(&server, service.as_ref()).await;
     who_may_what(&server).await;
     reviews_are_not_gone_past(&server).await;
+    an_experiment_of_its_own_is_guarded(&server, service.as_ref()).await;
     server.stop().unwrap();
 }
 
@@ -246,4 +247,33 @@ async fn reviews_are_not_gone_past(server: &Unleash) {
     admin.set_rollout(key, 5).await.unwrap();
     let error = service.off(key).await.unwrap_err();
     assert!(matches!(error, FlagError::Http { .. }), "{error:?}");
+}
+
+/// A flag that somebody set up with two variants: read, turned off, and on again as it was.
+async fn an_experiment_of_its_own_is_guarded(server: &Unleash, service: &dyn FlagService) {
+    let key = "guarded";
+    let features = "projects/default/features";
+    let ask = async |method: Method, path: String, body: Value| {
+        let (status, said) = server.admin(method, &path, Some(&body)).await.unwrap();
+        assert!((200..300).contains(&status), "{path}: {status} {said}");
+    };
+    ask(Method::POST, features.to_owned(), json!({ "name": key, "type": "experiment" })).await;
+    let variant = |name: &str, weight: u32| json!({ "name": name, "weight": weight, "weightType": "fix", "stickiness": "userId" });
+    let at = format!("{features}/{key}/environments/development");
+    let strategy = json!({ "name": "flexibleRollout", "parameters": { "rollout": "100", "stickiness": "userId", "groupId": key },
+        "variants": [variant("control", 600), { "name": "new", "weight": 400, "weightType": "variable", "stickiness": "userId" }] });
+    ask(Method::POST, format!("{at}/strategies"), strategy).await;
+    let elsewhere = service.elsewhere().unwrap();
+    assert!(elsewhere.experiment("guarded-not").await.unwrap().is_none());
+    assert!(!elsewhere.experiment(key).await.unwrap().unwrap().is_on, "it is not switched on yet");
+    ask(Method::POST, format!("{at}/on"), json!({})).await;
+    let found = elsewhere.experiment(key).await.unwrap().unwrap();
+    assert_eq!(
+        (found.control.as_str(), found.treatment.as_str(), found.treatment_pct, found.is_on),
+        ("control", "new", 40, true)
+    );
+    put(service, &FlagState::off(key)).await.unwrap();
+    assert!(!elsewhere.experiment(key).await.unwrap().unwrap().is_on);
+    elsewhere.switch_on(key).await.unwrap();
+    assert_eq!(elsewhere.experiment(key).await.unwrap().unwrap(), found, "as it was");
 }

@@ -11,6 +11,9 @@ use super::super::kit::prism::Prism;
 use super::VENDOR;
 use super::stand_in::Server;
 
+/// What somebody changes.
+type Change = fn(&mut Value);
+
 /// A server with an experiment that runs.
 async fn running() -> Server {
     let server = Server::default();
@@ -66,7 +69,7 @@ async fn it_is_found_by_id_and_by_tracking_key_as_its_newest_phase_deals() {
 
 #[tokio::test]
 async fn what_a_feature_does_not_deal_or_turn_off_cannot_be_guarded() {
-    let cases: [(fn(&mut Value), &str); 7] = [
+    let cases: [(Change, &str); 7] = [
         (|it| it["type"] = json!("multi-armed-bandit"), "changes its shares by itself"),
         (|it| it["hasVisualChangesets"] = json!(true), "does not turn that off"),
         (|it| it["hasURLRedirects"] = json!(true), "does not turn that off"),

@@ -9,6 +9,9 @@ use super::super::elsewhere::{cannot, found, is_not_there};
 use super::stand_in::{CONTROL, Shared, TREATMENT, world};
 use super::{KEY, Prism, at_ten, open, put};
 
+/// What somebody changes.
+type Change = fn(&mut Value);
+
 /// A world with an experiment that runs on our flag.
 async fn running() -> Shared {
     let world = world();
@@ -70,7 +73,7 @@ async fn off_must_be_the_baseline_and_two_treatments_must_be_dealt() {
     cannot(service.as_ref(), "checkout", "another variation than the baseline").await;
     world.lock().unwrap().ours().as_object_mut().unwrap().remove("offVariation");
     cannot(service.as_ref(), "checkout", "off variation").await;
-    let cases: [(fn(&mut Value), &str); 6] = [
+    let cases: [(Change, &str); 6] = [
         (|it| drop(it.as_object_mut().unwrap().remove("currentIteration")), "has not begun"),
         (|it| it["currentIteration"]["flags"] = json!({}), "0 flags"),
         (|it| it["currentIteration"]["treatments"].as_array_mut().unwrap().truncate(1), "1 treatments"),

@@ -11,6 +11,9 @@ use super::super::kit::prism::Prism;
 use super::serve;
 use super::stand_in::{Server, made};
 
+/// What somebody changes.
+type Change = fn(&mut Value);
+
 const FLAG: u64 = 1;
 
 /// A server with an experiment that runs.
@@ -79,7 +82,7 @@ async fn what_does_not_run_is_said() {
 
 #[tokio::test]
 async fn only_two_arms_that_are_dealt_in_whole_percents_can_be_guarded() {
-    let cases: [(fn(&mut Value), &str); 6] = [
+    let cases: [(Change, &str); 6] = [
         (|flag| flag["filters"]["multivariate"] = Value::Null, "no variants"),
         (|flag| flag["filters"]["multivariate"]["variants"].as_array_mut().unwrap().truncate(1), "1 variants"),
         (

@@ -9,6 +9,9 @@ use super::flag_kit::KEY;
 use super::stand_in::Server;
 use super::started;
 
+/// What somebody changes.
+type Change = fn(&mut Value);
+
 fn variant(name: &str, weight: u32) -> Value {
     json!({ "name": name, "weight": weight, "weightType": "variable", "stickiness": "default" })
 }
@@ -59,7 +62,7 @@ async fn two_variants_or_a_rollout_of_everybody_are_two_arms() {
 
 #[tokio::test]
 async fn what_is_not_dealt_by_one_gradual_rollout_cannot_be_guarded() {
-    let cases: [(fn(&mut Value), &str); 7] = [
+    let cases: [(Change, &str); 7] = [
         (|at| at["strategies"] = json!([]), "0 strategies"),
         (
             |at| at["strategies"].as_array_mut().unwrap().push(json!({ "name": "default", "parameters": {} })),
