@@ -26,6 +26,15 @@ pub struct Attachment {
     /// Since when its units are counted: its start, or a later instant that was asked for.
     #[schemars(with = "String")]
     pub started_at: Timestamp,
+    /// When it began there, where the service tells; later than `started_at` is never, earlier where units are counted from a later instant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub began_at: Option<Timestamp>,
+    /// By what its arms were dealt: SHA-256 of what decides who gets which arm, and what an arm is.
+    pub deal: String,
+    /// Where the service is, without secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     /// The metrics that it has there, by name; they are shown, and not watched.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub metrics_say: Vec<String>,

@@ -118,6 +118,13 @@ pub struct AttachedFacts {
     /// Since when units are counted.
     #[schemars(with = "String")]
     pub started_at: Timestamp,
+    /// When it began there, where the service tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub began_at: Option<Timestamp>,
+    /// Experiments here that had its flag before; absent at later gates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_before: Option<u64>,
     /// Units of the control by then; absent at later gates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub n_control: Option<u64>,

@@ -2,8 +2,8 @@
 
 use crate::digest::{canonical_json, sha256_hex};
 use crate::domain::{
-    self, Attachment, Constraint, Design, ErrorBudget, GuardrailPlan, Hypothesis, OnConclusion, OutcomeSpec, Plan,
-    SignalCaps, SignalSpec,
+    self, Attachment, Constraint, Design, ErrorBudget, GuardrailPlan, Hypothesis, OnConclusion, OutcomeSpec, Period,
+    Plan, SignalCaps, SignalSpec,
 };
 use crate::stats::{Alpha, Information, SeriesRules, ShipTest, known_end_constant};
 
@@ -75,6 +75,9 @@ impl Plan {
         let Some(attached) = attached else { return self };
         self.guardrails.extend(attached.guards.iter().cloned());
         let is_signed = self.signals().any(SignalSpec::has_negative_values);
+        let hourly = |signal: &mut SignalSpec| signal.poll_interval = signal.poll_interval.min(Period::from_hours(1));
+        hourly(&mut self.signal);
+        self.guardrails.iter_mut().for_each(|guardrail| hourly(&mut guardrail.signal));
         Self {
             design: Design::Attached,
             error_budget: None,

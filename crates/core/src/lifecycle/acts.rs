@@ -217,7 +217,7 @@ mod tests {
     fn attachment() -> Attachment {
         let attachment = json!({
             "provider": "posthog", "reference": "42", "name_says": "New checkout", "control": "control", "treatment": "test",
-            "treatment_pct": 50, "started_at": "2026-11-01T00:00:00Z",
+            "treatment_pct": 50, "started_at": "2026-11-01T00:00:00Z", "deal": "0",
         });
         serde_json::from_value(attachment).unwrap()
     }
@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn what_runs_elsewhere_is_never_built_scaled_or_shipped_and_nothing_else_is_let_go() {
         use ExperimentEventKind as E;
-        let own = [E::Attached, E::AttachApproved, E::AttachVoided, E::Detached];
+        let own = [E::Attached, E::AttachApproved, E::AttachVoided, E::GuardExtended, E::Detached];
         let not_its = [
             E::Proposed,
             E::ReportedBuilt,

@@ -15,7 +15,7 @@ text_enum! {
         Proposed, PortfolioApproved, PortfolioRejected, PortfolioSuperseded, ReportedBuilt, ReportedFailed, Retried,
         LaunchApproved, LaunchReworked, LaunchRejected, LaunchVoided, SampleReached, AutoPaused, PausedByHand, Resumed,
         AnalysisDue, Concluded, Rejudged, Extended, Scaled, ShipProposed, Iterated, Killed, StepMeasured, LastStepMeasured, ScaleApproved,
-        ScaleRejected, ShipApproved, ShipRejected, KilledByHand, KilledByRule, Corrected, Attached, AttachApproved, AttachVoided, Detached,
+        ScaleRejected, ShipApproved, ShipRejected, KilledByHand, KilledByRule, Corrected, Attached, AttachApproved, AttachVoided, GuardExtended, Detached,
     }
 }
 
@@ -145,6 +145,7 @@ pub const EXPERIMENT_TABLE: &[Row] = &[
     row(&[S::Hypothesis], E::Attached, &[Local, Human], S::AwaitingLaunchGate, &[OpenGate(GateType::LaunchApproval), Notify]),
     row(&[S::AwaitingLaunchGate], E::AttachApproved, &[Human], S::Running, &[FreezePlan, WatchFlag]),
     row(&[S::AwaitingLaunchGate], E::AttachVoided, &[System], S::Killed, &[SupersedeGates, FreezeResult, StoreLearning, Notify]),
+    row(&[S::AwaitingAnalysisGate], E::GuardExtended, &[Human], S::Measuring, &[WatchFlag]),
     row(&[S::Running, S::Measuring, S::Paused, S::AwaitingAnalysisGate],
         E::Detached, &[Human], S::Detached, &[SupersedeGates, LeaveFlag, FreezeResult, StoreLearning]),
 ];
@@ -157,6 +158,7 @@ pub(super) fn decided_kind(gate: Option<GateType>, verdict: Verdict, is_attached
     if is_attached {
         match (gate, verdict) {
             (Some(LaunchApproval), V::Approve | V::ApproveWithConditions) => return Some(E::AttachApproved),
+            (Some(AnalysisReview), V::Extend) => return Some(E::GuardExtended),
             (Some(AnalysisReview) | None, V::Detach) => return Some(E::Detached),
             _ => {}
         }
@@ -189,7 +191,9 @@ impl E {
     #[must_use]
     pub fn is_for(self, is_attached: bool) -> bool {
         match self {
-            Self::Attached | Self::AttachApproved | Self::AttachVoided | Self::Detached => is_attached,
+            Self::Attached | Self::AttachApproved | Self::AttachVoided | Self::GuardExtended | Self::Detached => {
+                is_attached
+            }
             Self::Proposed
             | Self::PortfolioApproved
             | Self::PortfolioRejected
@@ -203,6 +207,7 @@ impl E {
             | Self::Scaled
             | Self::ShipProposed
             | Self::Iterated
+            | Self::Extended
             | Self::StepMeasured
             | Self::LastStepMeasured
             | Self::ScaleApproved
@@ -217,7 +222,6 @@ impl E {
             | Self::AnalysisDue
             | Self::Concluded
             | Self::Rejudged
-            | Self::Extended
             | Self::Killed
             | Self::KilledByHand
             | Self::KilledByRule

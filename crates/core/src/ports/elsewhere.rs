@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::flag_error::FlagError;
+use crate::characters::unseen;
 
 /// An experiment with two arms, as its service has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,10 +27,40 @@ pub struct Elsewhere {
     pub is_on: bool,
     /// Why it does not run, as the end of a sentence about it: `ended at ...`; `None` while it does, apart from its flag.
     pub idle: Option<String>,
+    /// By what it deals units: the same as long as nothing that decides who gets which arm, and what an arm is, was changed there.
+    pub deal: String,
+    /// Why everybody would not get the control while its flag is off, in a sentence; `None` where they do, as far as the service knows.
+    pub off_problem: Option<String>,
     /// The metrics that it has there, by name.
     pub metrics: Vec<String>,
     /// Its page, for people.
     pub page: Option<String>,
+}
+
+/// Longest name of the service that is kept and shown.
+const MAX_NAME: usize = 120;
+
+impl Elsewhere {
+    /// The same with texts that can be shown beside ours: no characters that steer or hide, and not too long.
+    #[must_use]
+    pub fn shown(self) -> Self {
+        let metrics = self.metrics.iter().take(20).map(|name| shown(name)).collect();
+        Self {
+            name: shown(&self.name),
+            control: shown(&self.control),
+            treatment: shown(&self.treatment),
+            idle: self.idle.as_deref().map(shown),
+            off_problem: self.off_problem.as_deref().map(shown),
+            metrics,
+            ..self
+        }
+    }
+}
+
+fn shown(text: &str) -> String {
+    let kept: String =
+        text.chars().filter(|c| !c.is_control() && unseen(c.encode_utf8(&mut [0; 4])).is_none()).collect();
+    kept.trim().chars().take(MAX_NAME).collect()
 }
 
 /// A flag service with experiments of its own.
@@ -41,4 +72,7 @@ pub trait ElsewhereService: Send + Sync {
 
     /// Turns a flag on again as it is set up: nothing but its switch is changed.
     async fn switch_on(&self, key: &str) -> Result<(), FlagError>;
+
+    /// Turns the flag of an experiment off, so that everybody gets the control. `reference`: the experiment, which may be gone.
+    async fn switch_off(&self, key: &str, reference: &str) -> Result<(), FlagError>;
 }

@@ -452,14 +452,22 @@ impl Tx {
         Ok(row.map(|(slug,)| slug))
     }
 
+    /// How many experiments name this flag.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn experiment_count_of_flag(&mut self, key: &str) -> Result<u64> {
+        let (count,): (i64,) =
+            on_db!(self, |c| sqlx::query_as(EXPERIMENT_FLAG_KNOWN).bind(self.workspace).bind(key).fetch_one(c).await)?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
     /// Whether any experiment names this flag.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn experiment_flag_known(&mut self, key: &str) -> Result<bool> {
-        let (count,): (i64,) =
-            on_db!(self, |c| sqlx::query_as(EXPERIMENT_FLAG_KNOWN).bind(self.workspace).bind(key).fetch_one(c).await)?;
-        Ok(count > 0)
+        Ok(self.experiment_count_of_flag(key).await? > 0)
     }
 
     /// What `audit verify` compares of up to `limit` experiments from the id `from` on, by id.

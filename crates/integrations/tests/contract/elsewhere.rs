@@ -24,3 +24,9 @@ pub(crate) async fn is_not_there(service: &dyn FlagService, references: &[&str])
         assert!(found.is_none(), "{reference}: {found:?}");
     }
 }
+
+/// The same without what deals its arms, which is the service's own.
+pub(crate) fn without_deal(found: Elsewhere) -> Elsewhere {
+    assert!(!found.deal.is_empty());
+    Elsewhere { deal: String::new(), ..found }
+}

@@ -46,6 +46,15 @@ impl GateAdvice {
         Self::of(result.map(|result| (&result.advice, result.health.as_slice())), pause)
     }
 
+    /// The same of an experiment that runs elsewhere, where `is_guarded`: nothing follows it, so it ends.
+    #[must_use]
+    pub fn guarding(self, is_guarded: bool) -> Self {
+        match self {
+            Self::Iterate if is_guarded => Self::Kill,
+            advice => advice,
+        }
+    }
+
     /// Whether a verdict at a gate about a result is another one than this.
     #[must_use]
     pub fn is_against(self, gate: GateType, verdict: Verdict) -> bool {

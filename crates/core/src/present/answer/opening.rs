@@ -124,7 +124,7 @@ fn broken(result: &Evaluation) -> Opening {
 
 /// That nothing can be said yet, and when it can.
 pub(super) fn early(asked: &Asked<'_>, pause: Option<&Pause>) -> String {
-    if asked.is_guarded && pause.is_none() {
+    if asked.is_guarded && pause.is_none() && !asked.is_over {
         return "It is guarded, and too early to say".to_owned();
     }
     if asked.is_over {

@@ -36,6 +36,21 @@ pub(super) fn section(facts: &Facts) -> Section {
     section.quote("Treatment", text(&attached.treatment));
     section.text("Share of the treatment", Some(format!("{treatment_pct} %")));
     section.text("Units are counted since", Some(instant(*started_at)));
+    if let Some(began) = attached.began_at.filter(|began| began < started_at) {
+        section.text("Began there", Some(instant(began)));
+        section.warnings.push(format!(
+            "It began at {} and units are counted since {} only: who was seen before and comes again is counted as new, and harm of before is \
+             not seen.",
+            instant(began),
+            instant(*started_at)
+        ));
+    }
+    if let Some(n) = attached.n_before.filter(|n| *n > 0) {
+        section.warnings.push(format!(
+            "{} had this flag here before. Each attachment may stop it by chance as often as its plan states, and forgets what the one before found.",
+            if n == 1 { "One experiment".to_owned() } else { format!("{} experiments", count(n)) }
+        ));
+    }
     let units = attached.n_control.zip(attached.n_treatment);
     section.text(
         "Units by then",

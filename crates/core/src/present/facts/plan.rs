@@ -17,7 +17,8 @@ pub(super) fn section(facts: &Facts) -> Section {
         "Thresholds are absolute differences from {compared}; positive means better. The plan is frozen at launch; only a signed correction changes it."
     ));
     section.text("Design", Some(words(plan.design.as_str())));
-    section.text("Confidence of success", Some(percent(1.0 - plan.alpha)));
+    let is_claimed = plan.design != Design::Attached;
+    section.text("Confidence of success", is_claimed.then(|| percent(1.0 - plan.alpha)));
     let corrections = plan.error_budget.map_or(0, |budget| budget.corrections);
     let halved =
         (corrections > 0).then(|| format!("{corrections} after the launch; each halved the error rate of claims"));
@@ -63,7 +64,8 @@ pub fn thresholds(measurement: &MeasurementPlan, design: Design, scale: &Scale) 
         let units = count(u64::from(measurement.min_sample_size));
         section.text("Minimum sample", Some(format!("{units} units in all arms")));
     }
-    section.text("Success threshold", Some(scale.change(measurement.success_threshold)));
+    let is_claimed = design != Design::Attached;
+    section.text("Success threshold", is_claimed.then(|| scale.change(measurement.success_threshold)));
     section.text("Kill threshold", Some(scale.change(measurement.kill_threshold)));
     section.text("Minimum detectable effect", Some(scale.size(measurement.minimum_detectable_effect)));
     section

@@ -32,7 +32,8 @@ pub(super) fn section(facts: &Facts) -> Section {
     let reason = text(&result.advice.reason).map(|reason| format!(": {reason}")).unwrap_or_default();
     section.text("Recommendation", Some(words(result.advice.recommendation.as_str()) + &reason));
     effect(&mut section, facts, result, &scale);
-    section.text("Alpha of the success test", result.alpha.map(percent));
+    let is_claimed = facts.attached.is_none();
+    section.text("Alpha of the success test", result.alpha.filter(|_| is_claimed).map(percent));
     section.text("Evidence grade", result.grade.map(|grade| grade.to_string()));
     section.text("Needed for a decision", result.advice.next.as_deref().and_then(text).map(ToOwned::to_owned));
     let level = |level: Option<f64>| level.map_or_else(|| "unknown".to_owned(), |level| scale.level(level));
@@ -93,7 +94,7 @@ fn effect(section: &mut Section, facts: &Facts, result: &Evaluation, scale: &Sca
     let threshold = facts.plan.as_ref().map(|plan| plan.measurement.success_threshold);
     match threshold.and_then(|threshold| result.sided_p(direction, threshold)) {
         Some(p) => {
-            section.text("p of success", Some(p_value(p.better)));
+            section.text("p of success", facts.attached.is_none().then(|| p_value(p.better)));
             section.text("p of harm", Some(p_value(p.worse)));
         }
         None => section.text("p-value (two-sided, smallest so far)", Some(p_value(result.p_running))),

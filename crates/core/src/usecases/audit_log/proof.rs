@@ -235,6 +235,14 @@ impl AuditLog<'_> {
             return Err(Error::new(Code::Conflict, message)
                 .hint("`outcome-runtime experiment show --json` gives its levels by week, which are an observation"));
         }
+        if plan.attached.is_some() {
+            let message = format!(
+                "experiment `{}` is only guarded: nothing is claimed of it, so there is nothing to prove",
+                experiment.slug
+            );
+            return Err(Error::new(Code::Conflict, message)
+                .hint("`outcome-runtime experiment show --json` gives its readings and what was found"));
+        }
         let path = history_of(&mut tx, &experiment, &plan).await?.points()?;
         let nothing = || {
             Error::new(Code::Conflict, format!("experiment `{}` has not been measured yet", experiment.slug))

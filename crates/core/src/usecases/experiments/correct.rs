@@ -18,6 +18,7 @@ use crate::lifecycle::{ExperimentEvent, shown_correction};
 use crate::store::{Instant, SignalHealth, Snapshot, Tx};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::anchoring::anchor_quietly;
+use crate::usecases::kernel::applied::applied;
 use crate::usecases::kernel::basis::About;
 use crate::usecases::kernel::decision::{ToSign, check_words, decider, note_refused_decision, require, sign};
 use crate::usecases::kernel::digest::digest;
@@ -111,7 +112,7 @@ impl Experiments<'_> {
         let mut tx = self.0.read().await?;
         let experiment = experiment_named(&mut tx, experiment).await?;
         let plan = measured_plan(&experiment)?;
-        let correction = correction_of(&mut tx, &experiment, &plan, wrong).await?;
+        let correction = correction_of(self.0, &mut tx, &experiment, &plan, wrong).await?;
         let n_left_out = n_left_out(&mut tx, &experiment, &plan, &correction, self.0.now()).await?;
         drop(tx);
         let unchecked = try_query(self.0, &plan, &correction).await?;
@@ -157,7 +158,7 @@ async fn try_correct(runtime: &Runtime, request: &CorrectRequest) -> Result<Corr
     let mut experiment = experiment_named(&mut tx, &request.experiment).await?;
     let outcome = outcome_of(&mut tx, &experiment).await?;
     let plan = measured_plan(&experiment)?;
-    let correction = correction_of(&mut tx, &experiment, &plan, &wrong).await?;
+    let correction = correction_of(runtime, &mut tx, &experiment, &plan, &wrong).await?;
     if correction != request.correction {
         let message = "the query in the outcome was changed since it was shown";
         return Err(Error::new(Code::Conflict, message).hint("nothing was done; look at the correction again"));
@@ -250,13 +251,25 @@ fn measured_plan(experiment: &Experiment) -> Result<Plan> {
 }
 
 /// The correction that is asked for, from what is stored.
-async fn correction_of(tx: &mut Tx, experiment: &Experiment, plan: &Plan, wrong: &Wrong) -> Result<Correction> {
+async fn correction_of(
+    runtime: &Runtime,
+    tx: &mut Tx,
+    experiment: &Experiment,
+    plan: &Plan,
+    wrong: &Wrong,
+) -> Result<Correction> {
     match wrong {
         Wrong::Query { signal } => {
             let planned = planned_signal(plan, signal)?;
             let outcome = outcome_of(tx, experiment).await?;
             let guards = outcome.spec.guardrails().map(|(signal, ..)| signal);
             let declared = std::iter::once(&outcome.spec.signal).chain(guards).find(|found| found.name == *signal);
+            // What guards an experiment that runs elsewhere can be any metric of the file.
+            let applied = applied(runtime, tx).await?.filter(|_| plan.attached.is_some());
+            let metrics = applied.iter().flat_map(|applied| &applied.config.metrics);
+            let others = metrics.chain(&outcome.spec.secondary_signals);
+            let declared =
+                declared.or_else(|| others.filter(|_| plan.attached.is_some()).find(|found| found.name == *signal));
             query_correction(planned, declared)
         }
         Wrong::Reading { signal, measured_at } => {

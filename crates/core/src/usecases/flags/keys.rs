@@ -83,7 +83,7 @@ impl Flags<'_> {
         drop(tx);
         let until = Instant::now() + PATIENCE;
         for (line, experiment) in found.iter_mut().zip(&live).filter(|(line, _)| line.state != FlagLineState::Stuck) {
-            let flag = FlagOf::new(service.as_ref(), Some(experiment));
+            let flag = FlagOf::new(service.as_ref(), Some(experiment), line.expected_pct == 0);
             let expected = flag_position(&line.key, line.expected_pct);
             let (state, problem) = match timeout_at(until, flags::drift(flag.service(), &expected)).await {
                 Ok(Ok(None)) => (FlagLineState::InPlace, None),

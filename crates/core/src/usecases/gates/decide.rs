@@ -213,7 +213,7 @@ fn needs_reason(decision: &VerifiedDecision) -> Result<()> {
 
 /// Whether the decision gives the treatment to people because of a result.
 fn gives_treatment(gate_type: GateType, verdict: Verdict) -> bool {
-    gate_type.is_about_result() && !verdict.is_negative()
+    gate_type.is_about_result() && !verdict.is_negative() && verdict != Verdict::Detach
 }
 
 /// Nobody gives a treatment to more people while harm, a breach or bad data is present, nor on what was read long ago.

@@ -82,7 +82,8 @@ async fn still_attached(runtime: &Runtime, experiment: &Experiment) -> Result<()
         )
         .hint("apply the outcome file with its `feature_flags`"));
     };
-    let flag = FlagOf::new(service.as_ref(), Some(experiment));
+    must_be_declared_so(runtime, experiment).await?;
+    let flag = FlagOf::new(service.as_ref(), Some(experiment), false);
     let expected = flag_position(key, experiment.hypothesis.rollout.initial_pct);
     match flags::drift(flag.service(), &expected).await.map_err(Error::from)? {
         None => Ok(()),
@@ -90,6 +91,25 @@ async fn still_attached(runtime: &Runtime, experiment: &Experiment) -> Result<()
             Err(Error::new(Code::ContextChanged, format!("it is not what the gate shows any more: {drift}"))
                 .hint("reject this gate, then attach the experiment again as it is now"))
         }
+    }
+}
+
+/// What guards it is declared now as it was when it was attached: a query that was mended since is not signed as it was.
+async fn must_be_declared_so(runtime: &Runtime, experiment: &Experiment) -> Result<()> {
+    let config = config(runtime).await?;
+    let outcome = outcome_of(&mut runtime.read().await?, experiment).await?;
+    let declared = || config.metrics.iter().chain(&outcome.spec.secondary_signals);
+    let is_same = |guard: &SignalSpec| {
+        declared().any(|found| SignalSpec { poll_interval: guard.poll_interval, ..found.clone() } == *guard)
+    };
+    let guards = experiment.state.attached.iter().flat_map(|attached| &attached.guards);
+    match guards.map(|guard| &guard.signal).find(|signal| !is_same(signal)) {
+        None => Ok(()),
+        Some(signal) => Err(Error::new(
+            Code::ContextChanged,
+            format!("`{}` is declared otherwise now than when the experiment was attached", signal.name),
+        )
+        .hint("reject this gate, then attach the experiment again")),
     }
 }
 

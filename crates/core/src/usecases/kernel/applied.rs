@@ -43,7 +43,7 @@ pub(in crate::usecases) async fn applied(runtime: &Runtime, tx: &mut Tx) -> Resu
 }
 
 /// SHA-256 of what was applied last, as the log says it. The text is not read: a decision can be signed while it cannot be used.
-pub(super) async fn applied_hash(runtime: &Runtime, tx: &mut Tx) -> Result<Option<String>> {
+pub(in crate::usecases) async fn applied_hash(runtime: &Runtime, tx: &mut Tx) -> Result<Option<String>> {
     Ok(last(runtime, tx, i64::MAX).await?.map(|(_, applied)| applied.hash))
 }
 

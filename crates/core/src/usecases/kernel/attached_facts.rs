@@ -2,8 +2,19 @@
 
 use crate::domain::{AttachedFacts, Experiment};
 
-/// What a gate shows of an experiment that runs elsewhere; `None` of others. `seen`: units of the control and the treatment so far.
-pub(in crate::usecases) fn facts_of(experiment: &Experiment, seen: Option<(u64, u64)>) -> Option<AttachedFacts> {
+/// What was seen when it was attached.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::usecases) struct Seen {
+    /// Units of the control.
+    pub(in crate::usecases) n_control: u64,
+    /// Units of the treatment.
+    pub(in crate::usecases) n_treatment: u64,
+    /// Experiments of this workspace that had its flag before.
+    pub(in crate::usecases) n_before: u64,
+}
+
+/// What a gate shows of an experiment that runs elsewhere; `None` of others. `seen`: when it was attached.
+pub(in crate::usecases) fn facts_of(experiment: &Experiment, seen: Option<Seen>) -> Option<AttachedFacts> {
     let attached = experiment.state.attached.as_deref()?;
     Some(AttachedFacts {
         provider: attached.provider.clone(),
@@ -13,8 +24,10 @@ pub(in crate::usecases) fn facts_of(experiment: &Experiment, seen: Option<(u64, 
         treatment: attached.treatment.clone(),
         treatment_pct: attached.treatment_pct,
         started_at: attached.started_at,
-        n_control: seen.map(|(n_control, _)| n_control),
-        n_treatment: seen.map(|(_, n_treatment)| n_treatment),
+        began_at: attached.began_at,
+        n_before: seen.map(|seen| seen.n_before),
+        n_control: seen.map(|seen| seen.n_control),
+        n_treatment: seen.map(|seen| seen.n_treatment),
         metrics_say: attached.metrics_say.clone(),
         page: attached.page.clone(),
     })

@@ -14,11 +14,16 @@ pub(in crate::usecases) struct FlagOf<'s> {
 }
 
 impl<'s> FlagOf<'s> {
-    /// As the runtime sees the flag of this experiment.
-    pub(in crate::usecases) fn new(service: &'s dyn FlagService, experiment: Option<&Experiment>) -> Self {
+    /// As the runtime sees the flag of this experiment. `is_to_be_off`: what cannot be seen to be off is then said to be elsewhere, so
+    /// that it is turned off again.
+    pub(in crate::usecases) fn new(
+        service: &'s dyn FlagService,
+        experiment: Option<&Experiment>,
+        is_to_be_off: bool,
+    ) -> Self {
         let attached = experiment.and_then(|experiment| {
             let attachment = experiment.state.attached.as_deref()?.clone();
-            Some(AttachedFlag { service, attachment, key: experiment.hypothesis.flag_key.clone() })
+            Some(AttachedFlag { service, attachment, key: experiment.hypothesis.flag_key.clone(), is_to_be_off })
         });
         Self { service, attached }
     }
@@ -36,13 +41,15 @@ struct AttachedFlag<'s> {
     service: &'s dyn FlagService,
     attachment: Attachment,
     key: String,
+    is_to_be_off: bool,
 }
 
 impl AttachedFlag<'_> {
     fn elsewhere(&self) -> Result<&dyn ElsewhereService, FlagError> {
-        self.service.elsewhere().ok_or_else(|| FlagError::Config {
-            problem: format!("{} has no experiments that can be guarded", self.service.name()),
-            hint: format!("the experiment was attached at `{}`: apply that service again", self.attachment.provider),
+        let there = self.service.elsewhere().filter(|_| self.service.place() == self.attachment.place);
+        there.ok_or_else(|| FlagError::Config {
+            problem: format!("it was attached at another service than {}", self.service.name()),
+            hint: format!("apply the `{}` at which it was attached again", self.attachment.provider),
         })
     }
 
@@ -50,7 +57,8 @@ impl AttachedFlag<'_> {
     async fn experiment(&self) -> Result<Elsewhere, FlagError> {
         let reference = &self.attachment.reference;
         let found = self.elsewhere()?.experiment(reference).await?;
-        found.ok_or_else(|| self.otherwise(format!("there is no experiment `{reference}` any more")))
+        let found = found.ok_or_else(|| self.otherwise(format!("there is no experiment `{reference}` any more")))?;
+        Ok(found.shown())
     }
 
     fn otherwise(&self, problem: String) -> FlagError {
@@ -68,6 +76,12 @@ impl AttachedFlag<'_> {
                 "its arms are `{}` and `{}` now, and were `{control}` and `{treatment}` when it was attached",
                 found.control, found.treatment
             ));
+        }
+        if let Some(problem) = &found.off_problem {
+            return Some(problem.clone());
+        }
+        if found.treatment_pct == self.attachment.treatment_pct && found.deal != self.attachment.deal {
+            return Some(format!("the experiment `{reference}` deals its arms otherwise than when it was attached"));
         }
         found.idle.as_ref().map(|how| format!("its experiment {how}"))
     }
@@ -111,7 +125,7 @@ impl FlagService for AttachedFlag<'_> {
         match self.read(key).await {
             Ok(Some(state)) if state.is_same(&wanted) || !state.is_on => Ok(state),
             other => {
-                self.service.off(key).await?;
+                self.off(key).await?;
                 Err(match other {
                     Err(error) => error,
                     Ok(_) => self.otherwise("it was changed while it was turned on, and is off again".to_owned()),
@@ -121,22 +135,34 @@ impl FlagService for AttachedFlag<'_> {
     }
 
     async fn off(&self, key: &str) -> Result<FlagState, FlagError> {
-        self.service.off(key).await
+        self.elsewhere()?.switch_off(key, &self.attachment.reference).await?;
+        Ok(FlagState::off(key))
     }
 
     async fn read(&self, key: &str) -> Result<Option<FlagState>, FlagError> {
-        // A flag that is off is off, whatever became of the experiment.
-        match self.service.read(key).await {
-            Ok(None) => return Ok(None),
-            Ok(Some(state)) if !state.is_on => return Ok(Some(state)),
-            Ok(Some(_)) | Err(FlagError::Foreign { .. }) => {}
-            Err(error) => return Err(error),
+        let flag = self.service.read(key).await;
+        let found = self.experiment().await;
+        match (&flag, &found) {
+            (Ok(None), _) => return Ok(None),
+            // Off, and what everybody gets then is the control: whatever became of the experiment.
+            (Ok(Some(state)), found) if !state.is_on => {
+                let problem = found.as_ref().ok().and_then(|found| found.off_problem.clone());
+                return problem.map_or_else(|| Ok(Some(state.clone())), |problem| Err(self.otherwise(problem)));
+            }
+            (Ok(Some(_)) | Err(FlagError::Foreign { .. }), Ok(_)) => {}
+            (Ok(Some(_)) | Err(FlagError::Foreign { .. }), Err(error)) if self.is_to_be_off => {
+                return Err(self.otherwise(format!("it cannot be seen to be off: {error}")));
+            }
+            (Ok(Some(_)) | Err(FlagError::Foreign { .. }), Err(_)) => return found.map(|_| None),
+            (Err(_), _) => return flag,
         }
-        let found = self.experiment().await?;
+        let found = found?;
+        if !found.is_on && found.off_problem.is_none() {
+            return Ok(Some(FlagState::off(key)));
+        }
         match self.difference(&found) {
             Some(problem) if found.is_on => Err(self.otherwise(format!("{problem}, and its flag is on"))),
             Some(problem) => Err(self.otherwise(problem)),
-            None if !found.is_on => Ok(Some(FlagState::off(key))),
             None => Ok(Some(FlagState::on(key, found.treatment_pct))),
         }
     }

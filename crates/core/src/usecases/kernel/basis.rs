@@ -90,7 +90,7 @@ fn advice(shown: &ContextPackage) -> Result<Option<GateAdvice>> {
     let facts = shown.facts.read()?;
     let result = Nullable::of(facts.result.as_ref()).map(Stored::read).transpose()?;
     let pause = Nullable::of(facts.pause.as_ref()).map(|pause| pause.cause);
-    Ok(Some(GateAdvice::of_evaluation(result, pause)))
+    Ok(Some(GateAdvice::of_evaluation(result, pause).guarding(facts.attached.is_some())))
 }
 
 async fn flag(

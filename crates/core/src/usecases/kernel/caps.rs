@@ -16,10 +16,10 @@ use crate::usecases::Runtime;
 /// The source's; [`crate::Code::InvalidInput`] where too few units have a value.
 pub(in crate::usecases) async fn find_caps(runtime: &Runtime, outcome: &Outcome) -> Result<Vec<SignalCaps>> {
     let config = config(runtime).await?;
-    find_caps_of(runtime, &config, judging_signals(&outcome.spec).iter()).await
+    find_caps_of(runtime, &config, judging_signals(&outcome.spec).iter(), runtime.now()).await
 }
 
-/// Those of these signals.
+/// Those of these signals, from the units before an instant.
 ///
 /// # Errors
 /// As [`find_caps`].
@@ -27,11 +27,12 @@ pub(in crate::usecases) async fn find_caps_of(
     runtime: &Runtime,
     config: &Config,
     signals: impl Iterator<Item = &SignalSpec>,
+    before: Timestamp,
 ) -> Result<Vec<SignalCaps>> {
     let mut found = Vec::new();
     for signal in signals.filter(|signal| asks_quantile(signal)) {
         let source = source(runtime, config, &signal.source).await?;
-        if let Some(caps) = caps_of(&*source, signal, runtime.now()).await? {
+        if let Some(caps) = caps_of(&*source, signal, before).await? {
             found.push(SignalCaps { signal: signal.name.clone(), caps });
         }
     }

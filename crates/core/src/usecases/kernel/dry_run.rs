@@ -20,6 +20,8 @@ use crate::store::Tx;
 const MAX_HISTORY: i64 = 400;
 /// Looks at the data that the run beside a launch gate takes altogether: a fraction of a second.
 const GATE_LOOKS: u32 = 20_000;
+/// Looks of one run beside a launch gate.
+const MOST_LOOKS: u32 = 1000;
 /// Most polls a day that are played.
 const MAX_POLLS_PER_DAY: f64 = 24.0;
 
@@ -68,10 +70,17 @@ pub(in crate::usecases) struct Prepared {
 pub(super) async fn dry_run_facts(tx: &mut Tx, outcome: &Outcome, experiment: &Experiment) -> Result<DryRunFacts> {
     let sign = outcome.spec.target.direction.sign();
     let mde = experiment.hypothesis.measurement.minimum_detectable_effect;
-    let effects = vec![0.0, sign * mde, -sign * mde];
+    let effects = match experiment.state.is_attached() {
+        true => vec![0.0, -sign * mde, -3.0 * sign * mde],
+        false => vec![0.0, sign * mde, -sign * mde],
+    };
     let request = DryRunRequest { effects: Some(effects), ..DryRunRequest::default() };
     let found = match prepare(tx, outcome, experiment, &request).await {
         Ok(Prepared { mut dry_run, basis, assumptions }) => {
+            // Within a transaction: so many looks that twenty runs would take long are played less often.
+            if dry_run.is_guarded && dry_run.plan.max_days.unwrap_or(28) * dry_run.polls_per_day > MOST_LOOKS {
+                dry_run.polls_per_day = dry_run.polls_per_day.min(2);
+            }
             let n_looks = dry_run.plan.max_days.unwrap_or(28) * dry_run.polls_per_day * 3;
             dry_run.replications = (GATE_LOOKS / n_looks.max(1)).clamp(20, 1000);
             let more = format!("outcome-runtime simulate {}", experiment.slug);

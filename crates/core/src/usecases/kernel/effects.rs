@@ -3,20 +3,24 @@
 
 use jiff::Timestamp;
 
-use super::flag::queue_flag;
+use super::event::new_event;
+use super::flag::{position_of, queue_flag};
 use super::gate_opening::open_gate;
 use super::gate_step::supersede_gates;
 use super::history::plan_of;
 use super::learning::store_learning;
 use super::new_experiment::draft_successor;
-use super::phases::n_restarts;
+use super::phases::{is_on, n_restarts};
 use super::planned::planned;
 use super::step_context::StepContext;
-use crate::domain::{Conclusion, Experiment, MAX_RESTARTS, Message, MessageKey, Notice, Outcome, PhaseStart, Stored};
+use crate::audit::EventKind;
+use crate::domain::{
+    Conclusion, Experiment, MAX_RESTARTS, Message, MessageKey, Notice, Outcome, PhaseStart, Plan, Stored,
+};
 use crate::error::{Code, Error, Result};
 use crate::lifecycle::Effect;
 use crate::principal::Principal;
-use crate::store::Tx;
+use crate::store::{Instant, SignalHealth, Tx};
 use crate::usecases::Runtime;
 
 #[expect(clippy::too_many_arguments, reason = "all of one step; a struct would only rename them")]
@@ -62,11 +66,17 @@ pub(super) async fn apply_effects(
                 tx.phase_end(experiment.id, now).await?;
             }
             Effect::WatchFlag => {
-                plan_of(experiment)?;
+                let plan = plan_of(experiment)?;
                 let pct = experiment.hypothesis.rollout.pct(experiment.state.step).unwrap_or(0);
-                begin_phase(tx, experiment, i32::from(pct), begins, experiment.launched_at.unwrap_or(now)).await?;
+                if !is_on(&tx.phase_list(experiment.id).await?) {
+                    begin_phase(tx, experiment, i32::from(pct), begins, experiment.launched_at.unwrap_or(now)).await?;
+                    begin_watching(runtime, tx, experiment, &plan, pct).await?;
+                }
             }
             Effect::LeaveFlag => {
+                if !is_on(&tx.phase_list(experiment.id).await?) && tx.outbox_is_flag_waiting(experiment.id).await? {
+                    return Err(still_going_off(experiment));
+                }
                 tx.outbox_overtake_flag(experiment.id, now).await?;
                 tx.phase_end(experiment.id, now).await?;
             }
@@ -94,6 +104,35 @@ pub(super) async fn apply_effects(
         }
     }
     Ok(())
+}
+
+/// From here on its flag is the runtime's to turn off, and its signals are late only after this.
+async fn begin_watching(runtime: &Runtime, tx: &mut Tx, experiment: &Experiment, plan: &Plan, pct: u8) -> Result<()> {
+    let now = runtime.now();
+    for signal in plan.signals() {
+        let health = SignalHealth {
+            signal: signal.name.clone(),
+            due_at: Instant(now),
+            last_ok_at: Some(Instant(now)),
+            failures: 0,
+            breaches: 0,
+            failing_since: None,
+            last_error: None,
+        };
+        tx.signal_health_put(experiment.id.0, &health).await?;
+    }
+    let by = Principal::system("flags");
+    let position = position_of(experiment, pct);
+    tx.event_append(new_event(EventKind::FlagSet, runtime.workspace.id.into(), &by, &position)?, now).await?;
+    Ok(())
+}
+
+fn still_going_off(experiment: &Experiment) -> Error {
+    Error::new(
+        Code::Conflict,
+        format!("the flag of `{}` is to go off and is not off yet: detached now, it would stay on", experiment.slug),
+    )
+    .hint("`outcome-runtime messages` says why it is not off; wait until it is, or decide `kill`")
 }
 
 /// Begins a stretch of time with this split, unless it goes on.

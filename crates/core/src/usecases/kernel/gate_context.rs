@@ -144,7 +144,7 @@ fn recommendation(experiment: &Experiment, gate_type: GateType) -> Option<String
     }
     let result = experiment.current_result.as_ref().and_then(|result| result.read().ok());
     let pause = experiment.state.pause.as_ref().map(|pause| pause.cause);
-    let advice = GateAdvice::of_evaluation(result, pause);
+    let advice = GateAdvice::of_evaluation(result, pause).guarding(experiment.state.is_attached());
     Some(advice.in_words(result.map(|result| &result.advice), pause))
 }
 

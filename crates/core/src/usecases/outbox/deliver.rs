@@ -323,7 +323,7 @@ async fn set_flag(
         return Ok(Set::ByHand(format!("flag `{key}`: no flag service is configured, so set it to {pct} % by hand")));
     };
     // Of what was tampered with nothing is believed but its key, which is enough to turn it off.
-    let flag = FlagOf::new(service.as_ref(), experiment.filter(|_| matches!(aim, Aim::At(..))));
+    let flag = FlagOf::new(service.as_ref(), experiment.filter(|_| matches!(aim, Aim::At(..))), *pct == 0);
     let service = flag.service();
     // What is turned off needs no flag.
     if *pct > 0 {

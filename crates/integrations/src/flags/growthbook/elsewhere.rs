@@ -3,15 +3,18 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use outcome_core::ports::FlagError;
 use outcome_core::ports::elsewhere::{Elsewhere, ElsewhereService};
+use outcome_core::ports::flags::check_key;
+use outcome_core::ports::{FlagError, FlagService as _};
 use reqwest::StatusCode;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::super::api::{Of, whole_share};
 use super::client::Growthbook;
 use super::draft::Landed;
 use super::judge::{Wish, is_off};
+use super::wire::Feature;
 
 #[derive(Debug, Deserialize)]
 struct OfExperiment {
@@ -49,7 +52,6 @@ struct Variation {
     #[serde(rename = "variationId")]
     id: String,
     key: String,
-    name: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -57,6 +59,12 @@ struct Variation {
 struct Phase {
     date_started: Timestamp,
     traffic_split: Vec<Split>,
+    #[serde(default)]
+    seed: String,
+    #[serde(default)]
+    coverage: Option<f64>,
+    #[serde(default)]
+    targeting_condition: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -115,8 +123,8 @@ impl Experiment {
                 weight(treatment)
             )
         })?;
-        let name = |of: &Variation| if of.name.is_empty() { of.key.clone() } else { of.name.clone() };
-        let (control, treatment) = (name(control), name(treatment));
+        // By what the application logs, and not by a name that anybody may change.
+        let (control, treatment) = (control.key.clone(), treatment.key.clone());
         Ok((flag.clone(), Arms { control, treatment, treatment_pct, started_at: phase.date_started }))
     }
 
@@ -128,6 +136,19 @@ impl Experiment {
             other => Some(format!("is `{other}`")),
         }
     }
+}
+
+/// What decides who gets which variation, and what that is: the phase, and the rule that shows the experiment.
+fn deal(id: &str, variations: &[Variation], phases: &[Phase], feature: &Feature) -> String {
+    let phase = phases.last().map(|phase| {
+        let weights: Vec<_> =
+            phase.traffic_split.iter().map(|split| json!([split.variation_id, split.weight])).collect();
+        json!([phase.date_started, phase.seed, phase.coverage, phase.targeting_condition, weights])
+    });
+    let ids: Vec<&str> = variations.iter().map(|variation| variation.id.as_str()).collect();
+    let shown = feature.rules.iter().filter(|rule| rule.get("experimentId").and_then(Value::as_str) == Some(id));
+    let shown: Vec<_> = shown.map(|rule| json!([rule.get("variations"), rule.get("condition")])).collect();
+    json!([id, ids, phase, shown]).to_string()
 }
 
 impl Growthbook {
@@ -158,8 +179,7 @@ impl Growthbook {
 #[async_trait]
 impl ElsewhereService for Growthbook {
     async fn experiment(&self, reference: &str) -> Result<Option<Elsewhere>, FlagError> {
-        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        if reference.is_empty() || !reference.bytes().all(is_name) {
+        if check_key(reference).is_err() {
             return Ok(None);
         }
         let found = match self.by_id(reference).await? {
@@ -175,6 +195,8 @@ impl ElsewhereService for Growthbook {
         let metrics = found.settings.goals.iter().chain(&found.settings.guardrails);
         Ok(Some(Elsewhere {
             metrics: metrics.map(|metric| metric.metric_id.clone()).collect(),
+            deal: deal(&found.id, &found.variations, &found.phases, &feature),
+            off_problem: None,
             reference: found.id,
             name: found.name,
             flag_key: key,
@@ -195,5 +217,9 @@ impl ElsewhereService for Growthbook {
             Landed::Done => Ok(()),
             Landed::Conflict(error) => Err(error),
         }
+    }
+
+    async fn switch_off(&self, key: &str, _reference: &str) -> Result<(), FlagError> {
+        self.off(key).await.map(drop)
     }
 }

@@ -33,7 +33,7 @@ impl Order {
     /// What the change is called in LaunchDarkly.
     pub(super) fn title(self, key: &str) -> String {
         match self {
-            Self::Put(Wanted::Off) => format!("{OURS}turn `{key}` off"),
+            Self::Put(Wanted::Off) | Self::SwitchOff => format!("{OURS}turn `{key}` off"),
             Self::SwitchOn => format!("{OURS}turn `{key}` on again as it was"),
             Self::Put(Wanted::On(pct)) => format!("{OURS}give the treatment of `{key}` to {pct} %"),
         }

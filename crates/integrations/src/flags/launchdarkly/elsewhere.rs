@@ -28,6 +28,8 @@ struct Experiment {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Iteration {
+    #[serde(default, rename = "_id")]
+    id: Option<String>,
     status: String,
     #[serde(default)]
     started_at: Option<i64>,
@@ -86,17 +88,35 @@ impl Iteration {
     }
 }
 
+/// What a treatment gives.
+fn variation_of<'t>(key: &str, treatment: &'t Treatment) -> Option<&'t str> {
+    treatment
+        .parameters
+        .iter()
+        .find(|parameter| parameter.flag_key == key)
+        .map(|parameter| parameter.variation_id.as_str())
+}
+
 /// Why everybody would not get the baseline while the flag is off.
 fn off_problem(key: &str, flag: &Flag, targeting: &Targeting, control: &Treatment) -> Option<String> {
     let off = targeting.off_variation.and_then(|at| flag.variations.get(at)).and_then(|it| it.id.as_deref());
-    let baseline = control.parameters.iter().find(|parameter| parameter.flag_key == key);
-    match (off, baseline) {
-        (Some(off), Some(baseline)) if off == baseline.variation_id => None,
+    match (off, variation_of(key, control)) {
+        (Some(off), Some(baseline)) if off == baseline => None,
         (Some(_), Some(_)) => Some("its flag gives another variation than the baseline while it is off".to_owned()),
         _ => Some(
             "nothing says that everybody gets the baseline while its flag is off: give the flag an off variation"
                 .to_owned(),
         ),
+    }
+}
+
+impl LaunchDarkly {
+    async fn found(&self, reference: &str) -> Result<Option<Experiment>, FlagError> {
+        let path =
+            ["api", "v2", "projects", &self.project, "environments", &self.environment, "experiments", reference];
+        let mut url = self.api.address(&path);
+        url.query_pairs_mut().append_pair("expand", "treatments");
+        self.api.get(reference, url).await
     }
 }
 
@@ -106,11 +126,7 @@ impl ElsewhereService for LaunchDarkly {
         if check_key(reference).is_err() {
             return Ok(None);
         }
-        let path =
-            ["api", "v2", "projects", &self.project, "environments", &self.environment, "experiments", reference];
-        let mut url = self.api.address(&path);
-        url.query_pairs_mut().append_pair("expand", "treatments");
-        let Some(found) = self.api.get::<Experiment>(reference, url).await? else { return Ok(None) };
+        let Some(found) = self.found(reference).await? else { return Ok(None) };
         let otherwise = |problem: String| foreign(reference, self.api.clean(&problem));
         let iteration = found.current_iteration.ok_or_else(|| otherwise("it has not begun".to_owned()))?;
         let (key, control, treatment) = iteration.arms().map_err(otherwise)?;
@@ -122,9 +138,7 @@ impl ElsewhereService for LaunchDarkly {
         })?;
         let flag = self.flag(key).await?.ok_or_else(|| otherwise("its flag is gone".to_owned()))?;
         let targeting = self.targeting(key, &flag)?;
-        if let Some(problem) = off_problem(key, &flag, &targeting, control) {
-            return Err(otherwise(problem));
-        }
+        let dealt = [control, treatment].map(|one| json!([variation_of(key, one), one.allocation_percent]));
         let idle = match iteration.status.as_str() {
             _ if found.archived_date.is_some() => Some("is archived".to_owned()),
             "running" => None,
@@ -141,6 +155,8 @@ impl ElsewhereService for LaunchDarkly {
             started_at: iteration.started_at.and_then(|at| Timestamp::from_millisecond(at).ok()),
             is_on: targeting.on,
             idle,
+            deal: json!([key, iteration.id, iteration.started_at, dealt]).to_string(),
+            off_problem: off_problem(key, &flag, &targeting, control),
             metrics: iteration.primary_metric.iter().map(|metric| metric.name.clone()).collect(),
             page: None,
         }))
@@ -150,6 +166,26 @@ impl ElsewhereService for LaunchDarkly {
         let flag = self.flag(key).await?.ok_or_else(|| foreign(key, "its flag is gone"))?;
         let change = Change { instructions: vec![json!({ "kind": "turnFlagOn" })], tags: Some(flag.tags) };
         match self.send(key, Order::SwitchOn, &change).await? {
+            Sent::Done => Ok(()),
+            Sent::Collided(error) => Err(error),
+        }
+    }
+
+    // Off of a flag of ours is `false`; here it is the baseline, whatever its value.
+    async fn switch_off(&self, key: &str, reference: &str) -> Result<(), FlagError> {
+        let Some(flag) = self.flag(key).await? else { return Ok(()) };
+        let mut instructions = vec![json!({ "kind": "turnFlagOff" })];
+        // Without the experiment nobody knows the baseline, and the switch is all there is.
+        let iteration = self.found(reference).await.ok().flatten().and_then(|found| found.current_iteration);
+        if let (Some(iteration), Ok(targeting)) = (&iteration, self.targeting(key, &flag))
+            && let Ok((_, control, _)) = iteration.arms()
+            && off_problem(key, &flag, &targeting, control).is_some()
+            && let Some(baseline) = variation_of(key, control)
+        {
+            instructions.push(json!({ "kind": "updateOffVariation", "variationId": baseline }));
+        }
+        let change = Change { instructions, tags: Some(flag.tags) };
+        match self.send(key, Order::SwitchOff, &change).await? {
             Sent::Done => Ok(()),
             Sent::Collided(error) => Err(error),
         }

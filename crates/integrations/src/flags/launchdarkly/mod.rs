@@ -58,11 +58,13 @@ enum Order {
     Put(Wanted),
     /// The switch alone: on, as the flag is set up.
     SwitchOn,
+    /// Off, for everybody the baseline.
+    SwitchOff,
 }
 
 impl Order {
     fn is_off(self) -> bool {
-        matches!(self, Self::Put(Wanted::Off))
+        matches!(self, Self::Put(Wanted::Off) | Self::SwitchOff)
     }
 }
 

@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use outcome_core::ports::FlagError;
 use outcome_core::ports::elsewhere::{Elsewhere, ElsewhereService};
+use outcome_core::ports::{FlagError, FlagService as _};
 use reqwest::StatusCode;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::wire::Flag;
 use super::{Of, Posthog, Wrote};
@@ -97,6 +97,12 @@ fn arms(flag: &Flag) -> Result<(String, u8), String> {
     Ok((treatment.key.clone(), share))
 }
 
+/// What decides who gets which variant, and what that is.
+fn deal(flag: &Flag) -> String {
+    let of = |name: &str| flag.filters.get(name).cloned().unwrap_or_default();
+    json!([flag.id, of("groups"), of("multivariate"), of("payloads"), of("aggregation_group_type_index")]).to_string()
+}
+
 #[async_trait]
 impl ElsewhereService for Posthog {
     async fn experiment(&self, reference: &str) -> Result<Option<Elsewhere>, FlagError> {
@@ -123,6 +129,8 @@ impl ElsewhereService for Posthog {
             started_at: found.start_date,
             is_on: flag.active,
             idle: found.idle(),
+            deal: deal(&flag),
+            off_problem: None,
             metrics: found.metrics(),
             page: Some(self.project_page(&["experiments", &found.id.to_string()])),
             flag_key: key,
@@ -136,5 +144,9 @@ impl ElsewhereService for Posthog {
             Wrote::Done(_) => Err(self.api.unreadable("it says that the flag is still off")),
             Wrote::Conflict(error) | Wrote::Missing(error) => Err(error),
         }
+    }
+
+    async fn switch_off(&self, key: &str, _reference: &str) -> Result<(), FlagError> {
+        self.off(key).await.map(drop)
     }
 }

@@ -2,9 +2,9 @@
 //! `control`, or without variants, where off is the control. Unleash does not say when such a split began.
 
 use async_trait::async_trait;
-use outcome_core::ports::FlagError;
 use outcome_core::ports::elsewhere::{Elsewhere, ElsewhereService};
 use outcome_core::ports::flags::check_key;
+use outcome_core::ports::{FlagError, FlagService as _};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -73,6 +73,14 @@ fn without_variants(strategy: &Map<String, Value>) -> Result<Arms, String> {
     Ok(("off".to_owned(), "on".to_owned(), pct))
 }
 
+/// What decides who gets which variant, and what that is.
+fn deal(environment: &Environment) -> String {
+    let live = environment.strategies().iter().filter(|one| one.get("disabled") != Some(&json!(true)));
+    let parts = ["id", "name", "parameters", "constraints", "segments", "variants"];
+    let dealt: Vec<_> = live.map(|one| parts.map(|part| one.get(part).cloned().unwrap_or_default())).collect();
+    json!(dealt).to_string()
+}
+
 #[async_trait]
 impl ElsewhereService for Unleash {
     async fn experiment(&self, reference: &str) -> Result<Option<Elsewhere>, FlagError> {
@@ -98,6 +106,8 @@ impl ElsewhereService for Unleash {
             started_at: None,
             is_on: environment.enabled,
             idle: None,
+            deal: deal(environment),
+            off_problem: None,
             metrics: Vec::new(),
             page: None,
         }))
@@ -112,5 +122,9 @@ impl ElsewhereService for Unleash {
             return Err(self.request(key, "on again", &[change]).await?);
         }
         if answer.status.is_success() { Ok(()) } else { Err(self.refused(of, &answer)) }
+    }
+
+    async fn switch_off(&self, key: &str, _reference: &str) -> Result<(), FlagError> {
+        self.off(key).await.map(drop)
     }
 }

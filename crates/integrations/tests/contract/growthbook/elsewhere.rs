@@ -1,15 +1,17 @@
 //! GrowthBook's own experiments.
 
-use outcome_core::ports::FlagState;
 use outcome_core::ports::elsewhere::Elsewhere;
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
-use super::super::elsewhere::{cannot, found, is_not_there};
-use super::super::flag_kit::{KEY, put};
+use super::super::elsewhere::{cannot, found, is_not_there, without_deal};
+use super::super::flag_kit::KEY;
 use super::super::kit::prism::Prism;
 use super::VENDOR;
 use super::stand_in::Server;
+
+/// By what the experiment is found.
+const REFERENCE: &str = "exp_1";
 
 /// What somebody changes.
 type Change = fn(&mut Value);
@@ -50,17 +52,19 @@ async fn it_is_found_by_id_and_by_tracking_key_as_its_newest_phase_deals() {
         reference: "exp_1".to_owned(),
         name: "New checkout".to_owned(),
         flag_key: KEY.to_owned(),
-        control: "Control".to_owned(),
-        treatment: "New".to_owned(),
+        control: "0".to_owned(),
+        treatment: "1".to_owned(),
         treatment_pct: 30,
         started_at: Some("2026-11-03T09:00:00Z".parse().unwrap()),
         is_on: true,
         idle: None,
+        deal: String::new(),
+        off_problem: None,
         metrics: vec!["met_orders".to_owned(), "met_errors".to_owned()],
         page: None,
     };
-    assert_eq!(found(service.as_ref(), "exp_1").await, expected);
-    assert_eq!(found(service.as_ref(), "checkout").await, expected);
+    assert_eq!(without_deal(found(service.as_ref(), "exp_1").await), expected);
+    assert_eq!(without_deal(found(service.as_ref(), "checkout").await), expected);
     is_not_there(service.as_ref(), &["", "exp_2", "../features", "a b"]).await;
     if let Some(prism) = Prism::start("growthbook").unwrap() {
         prism.accepts(&mock).await.unwrap_or_else(|error| panic!("{error:#}"));
@@ -97,16 +101,30 @@ async fn what_a_feature_does_not_deal_or_turn_off_cannot_be_guarded() {
 }
 
 #[tokio::test]
+async fn another_phase_or_another_value_is_another_deal_and_another_name_is_not() {
+    let server = running().await;
+    let (_mock, service) = VENDOR.serve(&server.answers()).await;
+    let before = found(service.as_ref(), REFERENCE).await;
+    server.kept().experiment.as_mut().unwrap()["variations"][1]["name"] = json!("Newest");
+    assert_eq!(found(service.as_ref(), REFERENCE).await, before);
+    server.kept().experiment.as_mut().unwrap()["phases"][1]["seed"] = json!("another");
+    let deal = found(service.as_ref(), REFERENCE).await.deal;
+    assert_ne!(deal, before.deal);
+    server.edit(|feature| feature["rules"][0]["variations"][1]["value"] = json!("false"));
+    assert_ne!(found(service.as_ref(), REFERENCE).await.deal, deal);
+}
+
+#[tokio::test]
 async fn off_and_on_again_change_nothing_but_the_switch_and_wait_for_reviews() {
     let server = running().await;
     let (_mock, service) = VENDOR.serve(&server.answers()).await;
     let rules = server.feature()["rules"].clone();
-    put(service.as_ref(), &FlagState::off(KEY)).await.unwrap();
+    service.elsewhere().unwrap().switch_off(KEY, REFERENCE).await.unwrap();
     assert!(!found(service.as_ref(), "exp_1").await.is_on);
     service.elsewhere().unwrap().switch_on(KEY).await.unwrap();
     assert!(found(service.as_ref(), "exp_1").await.is_on);
     assert_eq!(server.feature()["rules"], rules);
-    put(service.as_ref(), &FlagState::off(KEY)).await.unwrap();
+    service.elsewhere().unwrap().switch_off(KEY, REFERENCE).await.unwrap();
     server.kept().demands_reviews = true;
     let error = service.elsewhere().unwrap().switch_on(KEY).await.unwrap_err();
     assert!(error.to_string().contains("waits for a review"), "{error}");

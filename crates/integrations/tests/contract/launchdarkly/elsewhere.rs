@@ -1,13 +1,15 @@
 //! LaunchDarkly's own experiments.
 
-use outcome_core::ports::FlagState;
 use outcome_core::ports::elsewhere::Elsewhere;
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
-use super::super::elsewhere::{cannot, found, is_not_there};
+use super::super::elsewhere::{cannot, found, is_not_there, without_deal};
 use super::stand_in::{CONTROL, Shared, TREATMENT, world};
-use super::{KEY, Prism, at_ten, open, put};
+use super::{KEY, Prism, at_ten, open};
+
+/// By what the experiment is found.
+const REFERENCE: &str = "checkout";
 
 /// What somebody changes.
 type Change = fn(&mut Value);
@@ -55,10 +57,12 @@ async fn shares_are_those_among_the_two_treatments() {
         started_at: Some("2026-11-03T09:00:00Z".parse().unwrap()),
         is_on: true,
         idle: None,
+        deal: String::new(),
+        off_problem: None,
         metrics: vec!["Orders".to_owned()],
         page: None,
     };
-    assert_eq!(found(service.as_ref(), "checkout").await, expected);
+    assert_eq!(without_deal(found(service.as_ref(), "checkout").await), expected);
     is_not_there(service.as_ref(), &["", "other", "../../flags", "a b"]).await;
     if let Some(prism) = Prism::start("launchdarkly").unwrap() {
         prism.accepts(&server).await.unwrap_or_else(|error| panic!("{error:#}"));
@@ -70,9 +74,16 @@ async fn off_must_be_the_baseline_and_two_treatments_must_be_dealt() {
     let world = running().await;
     world.lock().unwrap().ours()["offVariation"] = json!(0);
     let (_server, service) = open(&world).await;
-    cannot(service.as_ref(), "checkout", "another variation than the baseline").await;
+    let problem = found(service.as_ref(), REFERENCE).await.off_problem.unwrap_or_default();
+    assert!(problem.contains("another variation than the baseline"), "{problem}");
     world.lock().unwrap().ours().as_object_mut().unwrap().remove("offVariation");
-    cannot(service.as_ref(), "checkout", "off variation").await;
+    let problem = found(service.as_ref(), REFERENCE).await.off_problem.unwrap_or_default();
+    assert!(problem.contains("give the flag an off variation"), "{problem}");
+    // Whatever was set up meanwhile, off is the baseline.
+    service.elsewhere().unwrap().switch_off(KEY, REFERENCE).await.unwrap();
+    assert_eq!(world.lock().unwrap().ours()["offVariation"], json!(1));
+    let off = found(service.as_ref(), REFERENCE).await;
+    assert!(!off.is_on && off.off_problem.is_none());
     let cases: [(Change, &str); 6] = [
         (|it| drop(it.as_object_mut().unwrap().remove("currentIteration")), "has not begun"),
         (|it| it["currentIteration"]["flags"] = json!({}), "0 flags"),
@@ -93,17 +104,34 @@ async fn off_must_be_the_baseline_and_two_treatments_must_be_dealt() {
     assert_eq!(found(service.as_ref(), "checkout").await.idle.as_deref(), Some("was stopped"));
 }
 
+/// A banner is removed: the baseline is `true`, and off must not be `false`.
+#[tokio::test]
+async fn off_is_the_baseline_also_where_that_is_true() {
+    let world = running().await;
+    edit(&world, |it| {
+        it["currentIteration"]["treatments"][0]["parameters"][0]["variationId"] = json!(CONTROL);
+        it["currentIteration"]["treatments"][1]["parameters"][0]["variationId"] = json!(TREATMENT);
+    });
+    world.lock().unwrap().ours()["offVariation"] = json!(0);
+    let (_server, service) = open(&world).await;
+    assert_eq!(found(service.as_ref(), REFERENCE).await.off_problem, None);
+    service.elsewhere().unwrap().switch_off(KEY, REFERENCE).await.unwrap();
+    let ours = world.lock().unwrap().ours().clone();
+    assert_eq!((&ours["on"], &ours["offVariation"]), (&json!(false), &json!(0)));
+    assert_eq!(found(service.as_ref(), REFERENCE).await.off_problem, None);
+}
+
 #[tokio::test]
 async fn off_and_on_again_are_the_switch_alone_with_its_approvals() {
     let world = running().await;
     let (_server, service) = open(&world).await;
-    put(service.as_ref(), &FlagState::off(KEY)).await.unwrap();
+    service.elsewhere().unwrap().switch_off(KEY, REFERENCE).await.unwrap();
     assert!(!found(service.as_ref(), "checkout").await.is_on);
     service.elsewhere().unwrap().switch_on(KEY).await.unwrap();
     assert!(found(service.as_ref(), "checkout").await.is_on);
     let kinds: Vec<Value> = world.lock().unwrap().patches().iter().map(|body| body["instructions"].clone()).collect();
     assert_eq!(kinds, [json!([{ "kind": "turnFlagOff" }]), json!([{ "kind": "turnFlagOn" }])]);
-    put(service.as_ref(), &FlagState::off(KEY)).await.unwrap();
+    service.elsewhere().unwrap().switch_off(KEY, REFERENCE).await.unwrap();
     world.lock().unwrap().approvals = Some(json!({ "required": true, "requiredApprovalTags": [] }));
     let error = service.elsewhere().unwrap().switch_on(KEY).await.unwrap_err();
     assert!(

@@ -1,15 +1,17 @@
 //! PostHog's own experiments.
 
-use outcome_core::ports::FlagState;
 use outcome_core::ports::elsewhere::Elsewhere;
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
-use super::super::elsewhere::{cannot, found, is_not_there};
-use super::super::flag_kit::{KEY, put};
+use super::super::elsewhere::{cannot, found, is_not_there, without_deal};
+use super::super::flag_kit::KEY;
 use super::super::kit::prism::Prism;
 use super::serve;
 use super::stand_in::{Server, made};
+
+/// By what the experiment is found.
+const REFERENCE: &str = "3";
 
 /// What somebody changes.
 type Change = fn(&mut Value);
@@ -53,10 +55,12 @@ async fn arms_and_shares_are_those_of_the_flag() {
         started_at: Some("2026-11-03T09:00:00.123456Z".parse().unwrap()),
         is_on: true,
         idle: None,
+        deal: String::new(),
+        off_problem: None,
         metrics: vec!["Orders".to_owned(), "Refunds".to_owned()],
         page: Some(format!("{}/project/7/experiments/3", mock.uri())),
     };
-    assert_eq!(found(service.as_ref(), "3").await, expected);
+    assert_eq!(without_deal(found(service.as_ref(), "3").await), expected);
     is_not_there(service.as_ref(), &["", "new-checkout", "3/../4", "-3", "३"]).await;
     if let Some(prism) = Prism::start("posthog").unwrap() {
         prism.accepts(&mock).await.unwrap_or_else(|error| panic!("{error:#}"));
@@ -82,7 +86,7 @@ async fn what_does_not_run_is_said() {
 
 #[tokio::test]
 async fn only_two_arms_that_are_dealt_in_whole_percents_can_be_guarded() {
-    let cases: [(Change, &str); 6] = [
+    let cases: [(Change, &str); 7] = [
         (|flag| flag["filters"]["multivariate"] = Value::Null, "no variants"),
         (|flag| flag["filters"]["multivariate"]["variants"].as_array_mut().unwrap().truncate(1), "1 variants"),
         (
@@ -92,6 +96,7 @@ async fn only_two_arms_that_are_dealt_in_whole_percents_can_be_guarded() {
         (|flag| flag["filters"]["multivariate"]["variants"][0]["rollout_percentage"] = json!(33.3), "no whole percent"),
         (|flag| flag["filters"]["multivariate"]["variants"][0]["rollout_percentage"] = json!(0), "no whole percent"),
         (|flag| flag["filters"]["groups"][0]["variant"] = json!("test"), "without dealing it"),
+        (|flag| flag["filters"]["groups"][0]["rollout_percentage"] = json!(0), "let nobody in"),
     ];
     for (change, words) in cases {
         let server = running();
@@ -106,14 +111,14 @@ async fn off_and_on_again_change_nothing_but_the_switch() {
     let server = running();
     let (_mock, service) = serve(&server).await;
     let filters = server.flag()["filters"].clone();
-    put(service.as_ref(), &FlagState::off(KEY)).await.unwrap();
+    service.elsewhere().unwrap().switch_off(KEY, REFERENCE).await.unwrap();
     let off = found(service.as_ref(), "3").await;
     assert!(!off.is_on && off.idle.is_none());
     service.elsewhere().unwrap().switch_on(KEY).await.unwrap();
     assert!(found(service.as_ref(), "3").await.is_on);
     assert_eq!(server.flag()["filters"], filters);
     // A policy that demands an approval is waited for.
-    put(service.as_ref(), &FlagState::off(KEY)).await.unwrap();
+    service.elsewhere().unwrap().switch_off(KEY, REFERENCE).await.unwrap();
     server.kept().gated = vec!["enable"];
     let error = service.elsewhere().unwrap().switch_on(KEY).await.unwrap_err();
     assert!(error.to_string().contains("waits for approval"), "{error}");

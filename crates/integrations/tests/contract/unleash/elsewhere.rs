@@ -4,7 +4,7 @@ use outcome_core::ports::elsewhere::Elsewhere;
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
-use super::super::elsewhere::{cannot, found, is_not_there};
+use super::super::elsewhere::{cannot, found, is_not_there, without_deal};
 use super::flag_kit::KEY;
 use super::stand_in::Server;
 use super::started;
@@ -41,6 +41,8 @@ fn expected(control: &str, treatment: &str, treatment_pct: u8) -> Elsewhere {
         started_at: None,
         is_on: true,
         idle: None,
+        deal: String::new(),
+        off_problem: None,
         metrics: Vec::new(),
         page: None,
     }
@@ -50,13 +52,13 @@ fn expected(control: &str, treatment: &str, treatment_pct: u8) -> Elsewhere {
 async fn two_variants_or_a_rollout_of_everybody_are_two_arms() {
     let server = running().await;
     let (_held, service) = started(&server).await;
-    assert_eq!(found(service.as_ref(), KEY).await, expected("control", "new", 30));
+    assert_eq!(without_deal(found(service.as_ref(), KEY).await), expected("control", "new", 30));
     server.change(|at| {
         at["strategies"][0]["variants"] = json!([]);
         at["strategies"][0]["constraints"] = json!([]);
         at["strategies"][0]["parameters"]["rollout"] = json!("25");
     });
-    assert_eq!(found(service.as_ref(), KEY).await, expected("off", "on", 25));
+    assert_eq!(without_deal(found(service.as_ref(), KEY).await), expected("off", "on", 25));
     is_not_there(service.as_ref(), &["", "other", "../admin"]).await;
 }
 

@@ -24,6 +24,9 @@ pub(super) fn guard(text: &str, config: &Config, outcome: &OutcomeSpec) -> Resul
         let direction = better(&signal).ok_or_else(|| {
             wrong("only a metric of `metrics` says which way is better; state a limit with `<` or `>`")
         })?;
+        if margin.contains('%') && !signal.is_share() {
+            return Err(wrong("a margin in % is one of points of a share; state it in the units of the metric"));
+        }
         let margin = number(margin).filter(|margin| *margin >= 0.0).ok_or_else(|| wrong("its margin is no number"))?;
         return Ok(plan(signal, ConstraintBound::NotWorse { direction, margin, must_prove: false }));
     }
@@ -36,7 +39,11 @@ pub(super) fn guard(text: &str, config: &Config, outcome: &OutcomeSpec) -> Resul
         true => ConstraintBound::Limits { min: None, max: Some(limit) },
         false => ConstraintBound::Limits { min: Some(limit), max: None },
     };
-    Ok(plan(signal(name, config, outcome)?, bound))
+    let signal = signal(name, config, outcome)?;
+    if signal.is_share() && !(limit > 0.0 && limit < 1.0) {
+        return Err(wrong("a share lies between 0 and 1, so no limit beyond that is ever met; one percent is `1%`"));
+    }
+    Ok(plan(signal, bound))
 }
 
 /// A metric that must not get worse at all.

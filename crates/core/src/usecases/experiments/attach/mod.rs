@@ -11,20 +11,23 @@ use serde::Serialize;
 
 use super::Experiments;
 use crate::config::Config;
+use crate::digest::sha256_hex;
 use crate::domain::{
-    AttachedFacts, Attachment, Author, Design, Experiment, GateType, Hypothesis, InterventionKind, MeasurementPlan,
-    Outcome, OutcomeStatus, Risk, RolloutPlan, Slug,
+    AttachedFacts, Attachment, Author, Design, Experiment, GateType, GuardrailPlan, Hypothesis, InterventionKind,
+    MeasurementPlan, Outcome, OutcomeStatus, Risk, RolloutPlan, Slug,
 };
 use crate::error::{Code, Error, Result};
 use crate::ids::ExperimentId;
 use crate::lifecycle::ExperimentEvent;
-use crate::ports::FlagError;
 use crate::ports::elsewhere::Elsewhere;
 use crate::ports::flags::check_key;
+use crate::ports::{FlagAct, FlagError, FlagService};
+use crate::present::bound as in_words;
 use crate::principal::Principal;
 use crate::store::Tx;
 use crate::usecases::Runtime;
-use crate::usecases::kernel::attached_facts::facts_of;
+use crate::usecases::kernel::applied::applied_hash;
+use crate::usecases::kernel::attached_facts::{Seen, facts_of};
 use crate::usecases::kernel::caps::find_caps_of;
 use crate::usecases::kernel::digest::digest;
 use crate::usecases::kernel::experiment_step::experiment_step;
@@ -34,20 +37,20 @@ use crate::usecases::kernel::new_experiment::{free_experiment_slug, store_experi
 use crate::usecases::kernel::planned::planned;
 use crate::usecases::kernel::proposal::{require_active, require_exposures};
 use crate::usecases::kernel::query_check::{check_queries, refuse_broken};
+use crate::usecases::kernel::scale::scale_of_bound;
 use crate::usecases::kernel::step_context::StepContext;
 use crate::usecases::kernel::workspace_file::{config, flag_service};
 use crate::usecases::signals::{FirstLook, first_look};
 
 /// Longest that a guard can last, in days.
 const MAX_DAYS: u32 = 365;
-/// Shortest, in days.
-const MIN_DAYS: u32 = 1;
-/// Longest name that is taken over.
-const MAX_NAME: usize = 120;
+/// Without a deadline.
+const DEFAULT_DAYS: u32 = 28;
 /// Units of both arms before it counts as measured; harm is judged before.
 const MIN_SAMPLE: u32 = 100;
 /// Smallest effect worth finding where the outcome states none, as a share of its baseline.
-const MDE: f64 = 0.05;
+/// A guard is there for large harm, which a small one would find later.
+const MDE: f64 = 0.1;
 
 /// What is to be guarded.
 #[derive(Debug, Clone, Default)]
@@ -64,7 +67,7 @@ pub struct AttachRequest {
     pub metrics: Vec<String>,
     /// Since when units are counted, where that is not its start.
     pub since: Option<Timestamp>,
-    /// How many days it is guarded, from there on; to the outcome's deadline when absent.
+    /// How many days it is guarded from now on; to the outcome's deadline when absent.
     pub days: Option<u32>,
 }
 
@@ -83,7 +86,7 @@ pub struct AttachAsked {
     pub flag_key: String,
     /// What was taken over.
     pub attached: AttachedFacts,
-    /// What it must hold, by name of the signal.
+    /// What it must hold, each as a sentence.
     pub guards: Vec<String>,
     /// Until when it is guarded, in days since its start.
     pub days: u32,
@@ -100,18 +103,27 @@ impl Experiments<'_> {
     pub async fn attach(self, request: AttachRequest, by: &Principal) -> Result<AttachAsked> {
         let runtime = self.0;
         let config = config(runtime).await?;
+        let applied = applied_hash(runtime, &mut runtime.read().await?).await?;
         let outcome = outcome_for(runtime, request.outcome.as_deref()).await?;
-        let found = read(runtime, &config, &request).await?;
-        let attachment = attachment(runtime, &config, &outcome, &request, &found)?;
+        let (found, place) = read(runtime, &config, &request).await?;
+        let attachment = attachment(runtime, &config, &outcome, &request, &found, place)?;
+        let since = attachment.started_at;
         let experiment = draft(runtime, &outcome, &request, &found, attachment, by)?;
-        let caps = find_caps_of(runtime, &config, planned(&outcome.spec, &experiment).signals()).await?;
+        let caps = find_caps_of(runtime, &config, planned(&outcome.spec, &experiment).signals(), since).await?;
         let mut experiment = experiment;
         experiment.state.caps.clone_from(&caps);
         let seen = try_it(runtime, &config, &outcome, &experiment).await?;
         experiment.state.caps.clear();
-        let facts = facts_of(&experiment, Some((seen.n_control, seen.n_treatment)));
         let mut tx = runtime.write().await?;
-        let outcome = outcome_named(&mut tx, &outcome.id.to_string()).await?;
+        let declared = outcome_named(&mut tx, &outcome.id.to_string()).await?;
+        require_active(&declared)?;
+        if declared.spec != outcome.spec || applied_hash(runtime, &mut tx).await? != applied {
+            return Err(Error::new(Code::Conflict, "the outcome file was applied anew in the meantime")
+                .hint("nothing was done; try again"));
+        }
+        let n_before = tx.experiment_count_of_flag(&experiment.hypothesis.flag_key).await?;
+        let seen = Seen { n_control: seen.n_control, n_treatment: seen.n_treatment, n_before };
+        let facts = facts_of(&experiment, Some(seen));
         experiment.slug = free_experiment_slug(&mut tx, &experiment.slug).await?;
         store_experiment(runtime, &mut tx, &experiment, by).await?;
         let plan_hash = {
@@ -168,7 +180,7 @@ async fn outcome_for(runtime: &Runtime, named: Option<&str>) -> Result<Outcome> 
 }
 
 /// The experiment as its service has it.
-async fn read(runtime: &Runtime, config: &Config, request: &AttachRequest) -> Result<Elsewhere> {
+async fn read(runtime: &Runtime, config: &Config, request: &AttachRequest) -> Result<(Elsewhere, Option<String>)> {
     let applied = config.flags.as_ref().map(|flags| flags.kind);
     if applied != Some(request.provider.as_str()) {
         let now = applied.map_or("none".to_owned(), |kind| format!("`{kind}`"));
@@ -187,7 +199,8 @@ async fn read(runtime: &Runtime, config: &Config, request: &AttachRequest) -> Re
         Error::new(Code::InvalidInput, format!("experiments of {} cannot be attached in this version", service.name()))
             .hint(format!("those of {} can", kinds.join(", ")))
     })?;
-    let found = elsewhere.experiment(&request.experiment).await.map_err(cannot_be_guarded)?.ok_or_else(|| {
+    let found = elsewhere.experiment(&request.experiment).await.map_err(cannot_be_guarded)?;
+    let found = found.map(Elsewhere::shown).ok_or_else(|| {
         let shown: String = request.experiment.chars().filter(|c| !c.is_control()).take(60).collect();
         Error::not_found("experiment", &shown)
             .hint(format!("{} has none with this number, id or key, or the token cannot see it", service.name()))
@@ -202,9 +215,30 @@ async fn read(runtime: &Runtime, config: &Config, request: &AttachRequest) -> Re
                 service.name()
             )
         }
-        None => return Ok(found),
+        None => {
+            can_be_turned_off(service.as_ref(), &found).await?;
+            return Ok((found, service.place()));
+        }
     };
     Err(Error::new(Code::Conflict, why).hint("start the experiment there, then attach it"))
+}
+
+/// A guard that could not turn anything off would be found out on the day of harm.
+async fn can_be_turned_off(service: &dyn FlagService, found: &Elsewhere) -> Result<()> {
+    if let Some(problem) = &found.off_problem {
+        return Err(Error::new(Code::Conflict, format!("turned off, it would not be off: {problem}"))
+            .hint("mend that at the service, then attach the experiment"));
+    }
+    let rights = service.rights().await.map_err(Error::from)?;
+    let off = rights.iter().find(|right| right.act == FlagAct::Off);
+    match off.filter(|right| right.is_allowed == Some(false)) {
+        None => Ok(()),
+        Some(right) => {
+            let why = right.detail.as_deref().map_or_else(String::new, |detail| format!(": {detail}"));
+            Err(Error::new(Code::Conflict, format!("the token of {} may not turn a flag off{why}", service.name()))
+                .hint("`outcome-runtime flags role` prints the rights that it must give"))
+        }
+    }
 }
 
 /// What is set up in a way that cannot be guarded is a fact about the experiment, and not about a flag of ours.
@@ -224,6 +258,7 @@ fn attachment(
     outcome: &Outcome,
     request: &AttachRequest,
     found: &Elsewhere,
+    place: Option<String>,
 ) -> Result<Attachment> {
     let now = runtime.now();
     let started_at = match (request.since, found.started_at) {
@@ -261,20 +296,18 @@ fn attachment(
     Ok(Attachment {
         provider: request.provider.clone(),
         reference: found.reference.clone(),
-        name_says: cut(&found.name),
-        control: cut(&found.control),
-        treatment: cut(&found.treatment),
+        name_says: found.name.clone(),
+        control: found.control.clone(),
+        treatment: found.treatment.clone(),
         treatment_pct: found.treatment_pct,
         started_at,
-        metrics_say: found.metrics.iter().take(20).map(|name| cut(name)).collect(),
+        began_at: found.started_at,
+        deal: sha256_hex(&found.deal),
+        place,
+        metrics_say: found.metrics.clone(),
         page: found.page.clone(),
         guards,
     })
-}
-
-/// A text of the service, without what could be mistaken for ours.
-fn cut(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect::<String>().trim().to_owned()
 }
 
 fn draft(
@@ -323,24 +356,27 @@ fn draft(
     Ok(experiment)
 }
 
-/// For how long it is guarded, counted from its start.
+/// For how long it is guarded, counted from its start. What is asked for is counted from now.
 fn days(outcome: &Outcome, request: &AttachRequest, since: Timestamp, now: Timestamp) -> Result<u32> {
-    let whole = |time: SignedDuration| u32::try_from(time.as_hours() / 24 + 1).unwrap_or(MAX_DAYS);
+    let whole = |time: SignedDuration| u32::try_from(time.as_hours() / 24 + 1).unwrap_or(0);
     let so_far = whole(now.duration_since(since));
-    let days = match request.days {
-        Some(days) => days,
-        None => {
-            outcome.state.deadline.map_or(so_far + 28, |deadline| whole(deadline.duration_since(since))).min(MAX_DAYS)
-        }
-    };
-    if days < so_far || !(MIN_DAYS..=MAX_DAYS).contains(&days) {
+    if so_far >= MAX_DAYS {
         return Err(Error::new(
             Code::InvalidInput,
-            format!("{days} days since its start would be over already, or are more than {MAX_DAYS}: it has run for {so_far}"),
+            format!("it has run for {so_far} days, and units can be counted over {MAX_DAYS} at most"),
         )
-        .hint(format!("--days from {so_far} to {MAX_DAYS}; or `--since` with a later instant to count from")));
+        .hint("`--since` with a later instant to count from"));
     }
-    Ok(days)
+    let left = match (request.days, outcome.state.deadline) {
+        (Some(days), _) => days,
+        (None, Some(deadline)) => whole(deadline.duration_since(now)),
+        (None, None) => DEFAULT_DAYS,
+    };
+    if left == 0 {
+        return Err(Error::new(Code::InvalidInput, "it would be guarded for no time at all")
+            .hint("`--days 28` guards it for 28 days from now on"));
+    }
+    Ok(so_far.saturating_add(left).min(MAX_DAYS))
 }
 
 /// Looks once at everything that will guard it.
@@ -355,6 +391,13 @@ async fn try_it(
     refuse_broken(problems, "nothing can be guarded that cannot be measured")?;
     let since = experiment.state.attached.as_ref().map_or_else(|| runtime.now(), |attached| attached.started_at);
     let seen = first_look(runtime, config, outcome, experiment, &plan, since).await?;
+    let refused = |message: String, hint: &str| Err(Error::new(Code::Conflict, message).hint(hint.to_owned()));
+    if let Some(danger) = &seen.danger {
+        return refused(
+            format!("it would be turned off at once: {danger}"),
+            "where that is true, turn it off there; where the shares were changed since its start, count from then on with `--since`",
+        );
+    }
     if let Some((signal, error)) = seen.failures.first() {
         return Err(Error::new(
             error.code(),
@@ -364,23 +407,30 @@ async fn try_it(
     }
     let FirstLook { n_control, n_treatment, .. } = seen;
     if n_control == 0 || n_treatment == 0 {
-        let arms = experiment.state.attached.as_ref().map(|at| format!("`{}` and `{}`", at.control, at.treatment));
-        return Err(Error::new(
-            Code::Conflict,
+        let attached = experiment.state.attached.as_ref();
+        let arms = attached.map_or_else(String::new, |at| {
+            format!("`{}` is the control and `{}` the treatment", at.control, at.treatment)
+        });
+        return refused(
             format!(
-                "`{}` has {n_control} units of the control and {n_treatment} of the treatment of the flag `{}` since {since}: it cannot be compared",
+                "`{}` has {n_control} units of the control and {n_treatment} of the treatment of the flag `{}` since {since}: they cannot be \
+                 compared",
                 plan.signal.source, experiment.hypothesis.flag_key
             ),
-        )
-        .hint(format!(
-            "the exposures of that source must name the flag by this key, and its arms ({}) as `control` and `treatment` or by its `variants`",
-            arms.unwrap_or_default()
-        )));
+            &format!(
+                "at the service {arms}; what your application logs for each belongs in `variants` of that source's `exposures`, with this \
+                 key of the flag"
+            ),
+        );
     }
-    if let Some(finding) = &seen.finding {
-        return Err(Error::new(Code::Conflict, format!("it would be turned off at once: {finding}")).hint(
-            "where that is true, turn it off there; where the shares were changed since its start, count from then on with `--since`",
-        ));
+    if let Some(signal) = &seen.blind {
+        return refused(
+            format!("nothing was read of `{signal}` for the treatment, so it would guard nobody"),
+            "its source must know this flag and its arms, or give a value of everybody; or leave that guard out",
+        );
+    }
+    if let Some(doubt) = &seen.doubt {
+        return refused(format!("it cannot be judged: {doubt}"), "mend the data of its source, then attach it");
     }
     Ok(seen)
 }
@@ -400,6 +450,11 @@ async fn asked(
         .find(|gate| gate.experiment == Some(experiment.id) && gate.gate_type == GateType::LaunchApproval);
     let gate = gate.ok_or_else(lost)?.slug.to_string();
     let plan = planned(&outcome.spec, experiment);
+    let mut guards = vec![format!("`{}` no worse than the control", plan.signal.name)];
+    for GuardrailPlan { signal, bound, .. } in &plan.guardrails {
+        let scale = scale_of_bound(tx, experiment.id, signal, bound).await?.unwrap_or_default();
+        guards.push(format!("`{}` {}", signal.name, in_words(bound, &scale)));
+    }
     let pages = pages(runtime, tx).await?;
     Ok(AttachAsked {
         experiment: experiment.slug.to_string(),
@@ -408,7 +463,7 @@ async fn asked(
         gate,
         flag_key: experiment.hypothesis.flag_key.clone(),
         attached: facts.ok_or_else(lost)?,
-        guards: plan.signals().map(|signal| signal.name.clone()).collect(),
+        guards,
         days: plan.hypothesis.measurement.duration_days,
     })
 }

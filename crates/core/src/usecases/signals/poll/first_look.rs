@@ -10,7 +10,7 @@ use super::sources::{Job, gather};
 use crate::config::Config;
 use crate::domain::{ArmSums, ConstraintBound, Experiment, Outcome, PhaseStart, Plan, Variant};
 use crate::error::{Error, Result};
-use crate::evaluation::evaluate_poll;
+use crate::evaluation::{evaluate_guards, evaluate_poll};
 use crate::lifecycle::statistical_finding;
 use crate::stats::Severity;
 use crate::store::{AllocationPhase, Instant};
@@ -25,8 +25,12 @@ pub(in crate::usecases) struct FirstLook {
     pub(in crate::usecases) n_treatment: u64,
     /// Signals that could not be read, by name.
     pub(in crate::usecases) failures: Vec<(String, Error)>,
-    /// Why it would be turned off, or nothing could be judged, as a sentence.
-    pub(in crate::usecases) finding: Option<String>,
+    /// Why the first poll would turn it off, as a sentence.
+    pub(in crate::usecases) danger: Option<String>,
+    /// Why nothing could be judged, as a sentence.
+    pub(in crate::usecases) doubt: Option<String>,
+    /// A constraint by which nobody would be guarded: nothing of it was read.
+    pub(in crate::usecases) blind: Option<String>,
 }
 
 /// Looks once. Nothing is stored.
@@ -51,7 +55,8 @@ pub(in crate::usecases) async fn first_look(
     let now = runtime.now();
     let job = Arc::new(Job {
         outcome: outcome.clone(),
-        experiment: experiment.clone(),
+        // Sources are asked for who was exposed since then.
+        experiment: Experiment { launched_at: Some(since), ..experiment.clone() },
         plan: plan.clone(),
         phases: vec![phase],
         clocks: SourceClocks::default(),
@@ -65,30 +70,43 @@ pub(in crate::usecases) async fn first_look(
     let mut found = FirstLook {
         n_control: count(Variant::Control),
         n_treatment: count(Variant::Treatment),
-        finding: gathered.drift().map(ToOwned::to_owned),
+        danger: gathered.flag_problem(),
         ..FirstLook::default()
     };
-    let crossed = plan.guardrails.iter().enumerate().find_map(|(index, guard)| {
-        let level = gathered.guards.get(&index)?.level.as_ref()?;
-        let value = crossed_value(&guard.bound, &level.data)?;
-        Some(format!("`{}` is beyond its limit already: it is {value}", guard.signal.name))
-    });
-    if let (None, Some(poll)) = (&found.finding, gathered.poll(plan, since, now)) {
-        let judged = evaluate_poll(plan, &poll, None)?;
-        found.finding = judged.and_then(|judged| {
-            let advice = &judged.evaluated.advice;
-            let health = &judged.evaluated.health;
-            let blocks = health.iter().find(|finding| finding.severity == Severity::Block);
-            let speaks = statistical_finding(advice, health).map(|_| advice.reason.clone());
-            speaks.or_else(|| blocks.map(|finding| finding.message.clone()))
-        });
+    for (index, guard) in plan.guardrails.iter().enumerate() {
+        let read = gathered.guards.get(&index);
+        let arms =
+            || read.into_iter().flat_map(|read| &read.by_variant.by_phase).flat_map(|(_, reading)| &reading.data);
+        let treated = arms().find(|arm| arm.variant == Variant::Treatment);
+        let level = read.and_then(|read| read.level.as_ref()).map(|level| &level.data);
+        let Some(value) = treated.map(|arm| &arm.sums).or(level) else {
+            found.blind.get_or_insert_with(|| guard.signal.name.clone());
+            continue;
+        };
+        if let Some(value) = crossed_value(&guard.bound, value) {
+            let name = &guard.signal.name;
+            found.danger.get_or_insert_with(|| format!("`{name}` is beyond its limit already: it is {value}"));
+        }
     }
-    found.finding = found.finding.or(crossed);
+    let judged = match gathered.poll(plan, since, now) {
+        Some(poll) => evaluate_poll(plan, &poll, None)?,
+        None => None,
+    };
+    let judged = match judged {
+        Some(judged) => judged,
+        None => evaluate_guards(plan, &gathered.guards_alone(plan, since, now), None)?,
+    };
+    let (advice, health) = (&judged.evaluated.advice, &judged.evaluated.health);
+    if statistical_finding(advice, health).is_some() {
+        found.danger.get_or_insert_with(|| advice.reason.clone());
+    }
+    let blocks = health.iter().find(|finding| finding.severity == Severity::Block);
+    found.doubt = blocks.map(|finding| finding.message.clone());
     found.failures = gathered.failures;
     Ok(found)
 }
 
-/// A value of everybody that is outside of its fixed limits.
+/// A value that is outside of its fixed limits.
 fn crossed_value(bound: &ConstraintBound, level: &ArmSums) -> Option<f64> {
     let ConstraintBound::Limits { min, max } = bound else { return None };
     let value = level.value()?;

@@ -86,7 +86,7 @@ async fn look(runtime: &Runtime) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for experiment in &ours {
         let key = &experiment.hypothesis.flag_key;
-        let flag = FlagOf::new(service.as_ref(), Some(experiment));
+        let flag = FlagOf::new(service.as_ref(), Some(experiment), true);
         let drift = match flags::drift(flag.service(), &flag_position(key, 0)).await.map_err(Error::from) {
             Ok(drift) => drift,
             Err(error) => {

@@ -62,7 +62,7 @@ async fn try_read_flag(
         return Ok(FlagRead::NotAsked);
     }
     let expected = expected_position(experiment, phases);
-    let drift = flags::drift(FlagOf::new(service.as_ref(), Some(experiment)).service(), &expected)
+    let drift = flags::drift(FlagOf::new(service.as_ref(), Some(experiment), !expected.is_on).service(), &expected)
         .await
         .map_err(Error::from)?;
     Ok(match drift.filter(|drift| !is_waiting || !is_on_its_way(drift, phases)) {

@@ -56,6 +56,15 @@ impl Gathered {
         }
     }
 
+    /// Why the flag is not seen where it was put, as a sentence.
+    pub(super) fn flag_problem(&self) -> Option<String> {
+        match &self.flag {
+            FlagRead::Drift(drift) => Some(drift.clone()),
+            FlagRead::NotRead(problem) => Some(format!("its flag cannot be read: {problem}")),
+            FlagRead::NotAsked | FlagRead::InPlace => None,
+        }
+    }
+
     pub(super) fn new(phases: Vec<AllocationPhase>) -> Self {
         Self {
             phases,

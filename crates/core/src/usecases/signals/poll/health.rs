@@ -23,10 +23,15 @@ pub(super) async fn health_ok(
     let [jitter] = runtime.ids.bytes::<1>();
     let early = interval / 5120 * i32::from(jitter);
     let next = now.checked_add(interval.checked_sub(early).unwrap_or(interval)).unwrap_or(now);
+    let before = match read_at {
+        Some(_) => None,
+        // Nothing was pushed since it was last known to be well.
+        None => tx.signal_health_get(subject, &signal.name).await?.and_then(|health| health.last_ok_at),
+    };
     let health = SignalHealth {
         signal: signal.name.clone(),
         due_at: Instant(next),
-        last_ok_at: read_at.map(Instant),
+        last_ok_at: read_at.map(Instant).or(before),
         failures: 0,
         breaches: 0,
         failing_since: None,

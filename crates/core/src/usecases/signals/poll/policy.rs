@@ -59,7 +59,8 @@ pub(super) async fn follow(
         stale_signal: found.health.stale.as_deref(),
         silence: found.silence.map(Silent::as_finding),
         evaluated,
-        is_kill_by_rule: found.is_whole && judged.is_some_and(|judged| kills(plan, judged)),
+        // What runs elsewhere is stopped, and a human decides whether it ends.
+        is_kill_by_rule: plan.attached.is_none() && found.is_whole && judged.is_some_and(|judged| kills(plan, judged)),
     };
     while let Some(event) = next_event(runtime, tx, experiment, plan, phases, &findings).await? {
         let is_sample = event == ExperimentEvent::SampleReached;
@@ -70,7 +71,9 @@ pub(super) async fn follow(
         };
         let result = evaluated.map(|evaluated| (&evaluated.advice, evaluated.health.as_slice()));
         let context = StepContext {
-            recommendation: Some(GateAdvice::of(result, pause).in_words(advice, pause)),
+            recommendation: Some(
+                GateAdvice::of(result, pause).guarding(plan.attached.is_some()).in_words(advice, pause),
+            ),
             conclusion: Some(advice.map(|advice| advice.reason.clone()).unwrap_or_default()),
             ..StepContext::default()
         };
