@@ -16,6 +16,10 @@ pub(super) struct Kept {
     pub(super) writes: Vec<(String, String)>,
     /// Answers every request with this status.
     pub(super) down: Option<u16>,
+    /// The key lacks the right to read experiments.
+    pub(super) hides_experiments: bool,
+    /// The key lacks the right to write flags.
+    pub(super) may_not_write: bool,
 }
 
 /// The server.
@@ -110,11 +114,18 @@ impl Respond for Answers {
                 let found: Vec<_> = kept.flags.iter().filter(is_found).collect();
                 ok(&json!({ "count": found.len(), "next": null, "results": found }))
             }
+            ("GET", ["api", "projects", "7", "experiments", _]) if kept.hides_experiments => ResponseTemplate::new(403),
             ("GET", ["api", "projects", "7", "experiments", id]) => {
                 match at(id).and_then(|at| kept.experiments.get(at)) {
                     Some(found) => ok(found),
                     None => ResponseTemplate::new(404).set_body_json(json!({ "detail": "Not found." })),
                 }
+            }
+            ("GET", ["api", "personal_api_keys", "@current"]) => {
+                let writes = if kept.may_not_write { "feature_flag:read" } else { "feature_flag:write" };
+                ok(
+                    &json!({ "id": "k", "label": "outcome-runtime", "scopes": [writes, "experiment:read"], "scoped_teams": [7] }),
+                )
             }
             ("GET", ["api", "projects", "7", "scheduled_changes"]) => ok(&json!({ "results": [], "next": null })),
             ("GET", ["api", "projects", "7", "feature_flags", _, "activity"]) => ok(&json!({ "results": [{

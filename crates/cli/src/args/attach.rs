@@ -31,7 +31,7 @@ pub struct Attach {
     /// Count units from this instant on, in UTC, such as 2026-11-03T10:00:00Z [default: its start there]
     #[arg(long, value_name = "INSTANT")]
     pub since: Option<jiff::Timestamp>,
-    /// For how many days since then it is guarded [default: to the outcome's deadline]
+    /// For how many days from now on it is guarded [default: to the outcome's deadline]
     #[arg(long)]
     pub days: Option<u32>,
 }

@@ -183,6 +183,7 @@ fn a_thousand_guarded_experiments_with_hourly_looks_are_stopped_no_more_often_th
     let [none, harm] = &report.effects[..] else { panic!("{report:?}") };
     let stops = report.false_stops.unwrap();
     assert!((stops.stated_harm, stops.stated_guardrail) == (0.025, 0.05), "{stops:?}");
+    assert!(stops.harm <= stops.stated_harm && stops.guardrail <= stops.stated_guardrail, "{stops:?}");
     assert!(stops.share <= stops.stated_harm + stops.stated_guardrail + stops.stated_data, "{stops:?}");
     assert!((none.ship, none.kill_futility) == (0.0, 0.0), "something was claimed: {none:?}");
     assert!(harm.kill_harm > 0.95 && harm.ship == 0.0, "{harm:?}");

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use super::flag_error::FlagError;
 use crate::characters::unseen;
+use crate::digest::sha256_hex;
 
 /// An experiment with two arms, as its service has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,9 +42,9 @@ pub struct Elsewhere {
 const MAX_NAME: usize = 120;
 
 impl Elsewhere {
-    /// The same with texts that can be shown beside ours: no characters that steer or hide, and not too long.
+    /// The same as it is kept: texts that can be shown beside ours, without characters that steer or hide, and the hash of what deals.
     #[must_use]
-    pub fn shown(self) -> Self {
+    pub fn kept(self) -> Self {
         let metrics = self.metrics.iter().take(20).map(|name| shown(name)).collect();
         Self {
             name: shown(&self.name),
@@ -52,6 +53,7 @@ impl Elsewhere {
             idle: self.idle.as_deref().map(shown),
             off_problem: self.off_problem.as_deref().map(shown),
             metrics,
+            deal: sha256_hex(&self.deal),
             ..self
         }
     }

@@ -6,11 +6,11 @@ use crate::domain::{AttachedFacts, Experiment};
 #[derive(Debug, Clone, Copy)]
 pub(in crate::usecases) struct Seen {
     /// Units of the control.
-    pub(in crate::usecases) n_control: u64,
+    pub(in crate::usecases) control: u64,
     /// Units of the treatment.
-    pub(in crate::usecases) n_treatment: u64,
+    pub(in crate::usecases) treatment: u64,
     /// Experiments of this workspace that had its flag before.
-    pub(in crate::usecases) n_before: u64,
+    pub(in crate::usecases) before: u64,
 }
 
 /// What a gate shows of an experiment that runs elsewhere; `None` of others. `seen`: when it was attached.
@@ -25,9 +25,9 @@ pub(in crate::usecases) fn facts_of(experiment: &Experiment, seen: Option<Seen>)
         treatment_pct: attached.treatment_pct,
         started_at: attached.started_at,
         began_at: attached.began_at,
-        n_before: seen.map(|seen| seen.n_before),
-        n_control: seen.map(|seen| seen.n_control),
-        n_treatment: seen.map(|seen| seen.n_treatment),
+        n_before: seen.map(|seen| seen.before),
+        n_control: seen.map(|seen| seen.control),
+        n_treatment: seen.map(|seen| seen.treatment),
         metrics_say: attached.metrics_say.clone(),
         page: attached.page.clone(),
     })

@@ -58,7 +58,7 @@ impl AttachedFlag<'_> {
         let reference = &self.attachment.reference;
         let found = self.elsewhere()?.experiment(reference).await?;
         let found = found.ok_or_else(|| self.otherwise(format!("there is no experiment `{reference}` any more")))?;
-        Ok(found.shown())
+        Ok(found.kept())
     }
 
     fn otherwise(&self, problem: String) -> FlagError {

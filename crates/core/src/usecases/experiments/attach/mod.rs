@@ -11,7 +11,6 @@ use serde::Serialize;
 
 use super::Experiments;
 use crate::config::Config;
-use crate::digest::sha256_hex;
 use crate::domain::{
     AttachedFacts, Attachment, Author, Design, Experiment, GateType, GuardrailPlan, Hypothesis, InterventionKind,
     MeasurementPlan, Outcome, OutcomeStatus, Risk, RolloutPlan, Slug,
@@ -122,7 +121,7 @@ impl Experiments<'_> {
                 .hint("nothing was done; try again"));
         }
         let n_before = tx.experiment_count_of_flag(&experiment.hypothesis.flag_key).await?;
-        let seen = Seen { n_control: seen.n_control, n_treatment: seen.n_treatment, n_before };
+        let seen = Seen { control: seen.n_control, treatment: seen.n_treatment, before: n_before };
         let facts = facts_of(&experiment, Some(seen));
         experiment.slug = free_experiment_slug(&mut tx, &experiment.slug).await?;
         store_experiment(runtime, &mut tx, &experiment, by).await?;
@@ -200,7 +199,7 @@ async fn read(runtime: &Runtime, config: &Config, request: &AttachRequest) -> Re
             .hint(format!("those of {} can", kinds.join(", ")))
     })?;
     let found = elsewhere.experiment(&request.experiment).await.map_err(cannot_be_guarded)?;
-    let found = found.map(Elsewhere::shown).ok_or_else(|| {
+    let found = found.map(Elsewhere::kept).ok_or_else(|| {
         let shown: String = request.experiment.chars().filter(|c| !c.is_control()).take(60).collect();
         Error::not_found("experiment", &shown)
             .hint(format!("{} has none with this number, id or key, or the token cannot see it", service.name()))
@@ -302,7 +301,7 @@ fn attachment(
         treatment_pct: found.treatment_pct,
         started_at,
         began_at: found.started_at,
-        deal: sha256_hex(&found.deal),
+        deal: found.deal.clone(),
         place,
         metrics_say: found.metrics.clone(),
         page: found.page.clone(),
