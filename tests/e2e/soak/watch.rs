@@ -197,12 +197,12 @@ impl<'w> Watch<'w> {
         for experiment in standing.iter().take(2) {
             let slug = experiment.slug.as_str();
             ensure!(experiment.state.status.is_live(), "`{slug}` is {}", experiment.state.status);
-            let series = self.lab.runtime.experiments().series(slug, 100_000).await?;
+            let series = self.lab.runtime.experiments().series(slug, 1_000_000).await?;
             let newest = series.iter().map(|reading| reading.measured_at).max().context("never judged")?;
             ensure!(now.duration_since(newest) <= INTERVAL + INTERVAL, "`{slug}` was last judged at {newest}");
         }
         for (experiment, flag) in standing.iter().zip(FLAGS) {
-            for reading in self.lab.runtime.experiments().series(experiment.slug.as_str(), 100_000).await? {
+            for reading in self.lab.runtime.experiments().series(experiment.slug.as_str(), 1_000_000).await? {
                 let arm = self.world.arm(flag, reading.variant.context("no variant")?, reading.window);
                 let expected = ArmSums::Proportion { n: arm.n, successes: arm.successes };
                 ensure!(reading.sums == expected, "{reading:?} should be {expected:?}");

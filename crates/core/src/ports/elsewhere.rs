@@ -4,8 +4,6 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::flag_error::FlagError;
-use crate::characters::unseen;
-use crate::digest::sha256_hex;
 
 /// An experiment with two arms, as its service has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,33 +34,6 @@ pub struct Elsewhere {
     pub metrics: Vec<String>,
     /// Its page, for people.
     pub page: Option<String>,
-}
-
-/// Longest name of the service that is kept and shown.
-const MAX_NAME: usize = 120;
-
-impl Elsewhere {
-    /// The same as it is kept: texts that can be shown beside ours, without characters that steer or hide, and the hash of what deals.
-    #[must_use]
-    pub fn kept(self) -> Self {
-        let metrics = self.metrics.iter().take(20).map(|name| shown(name)).collect();
-        Self {
-            name: shown(&self.name),
-            control: shown(&self.control),
-            treatment: shown(&self.treatment),
-            idle: self.idle.as_deref().map(shown),
-            off_problem: self.off_problem.as_deref().map(shown),
-            metrics,
-            deal: sha256_hex(&self.deal),
-            ..self
-        }
-    }
-}
-
-fn shown(text: &str) -> String {
-    let kept: String =
-        text.chars().filter(|c| !c.is_control() && unseen(c.encode_utf8(&mut [0; 4])).is_none()).collect();
-    kept.trim().chars().take(MAX_NAME).collect()
 }
 
 /// A flag service with experiments of its own.

@@ -36,9 +36,10 @@ statements! {
         WHERE workspace_id = $1 AND experiment_id = $2 AND signal = $3 AND phase = $4 AND variant = $5
             AND reread_of IS NULL AND measured_at < $6
         ORDER BY measured_at DESC, id DESC LIMIT 1");
-    MEASUREMENT_SERIES = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement
-        WHERE workspace_id = $1 AND experiment_id = $2 AND signal = $3 AND reread_of IS NULL
-        ORDER BY measured_at, phase, variant LIMIT $4");
+    MEASUREMENT_SERIES = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM (
+            SELECT * FROM measurement WHERE workspace_id = $1 AND experiment_id = $2 AND signal = $3 AND reread_of IS NULL
+            ORDER BY measured_at DESC, phase DESC, variant DESC LIMIT $4) AS newest
+        ORDER BY measured_at, phase, variant");
     // Single days have a phase, which the log holds. Those of before have none, and are told by their key.
     MEASUREMENT_LEVELS = sql!("SELECT ", MeasurementRow::COLUMNS, " FROM measurement
         WHERE workspace_id = $1 AND outcome_id = $2 AND signal = $3 AND experiment_id IS NULL
@@ -359,7 +360,7 @@ impl Tx {
         Ok(of_newest.filter(|(.., read)| is_large(&read.0)).map(|(_, hash, _)| hash).collect())
     }
 
-    /// Readings by variant of an experiment's signal as they were made, oldest first; without those that a later poll asked
+    /// The newest readings by variant of an experiment's signal as they were made, oldest first; without those that a later poll asked
     /// for again.
     ///
     /// # Errors

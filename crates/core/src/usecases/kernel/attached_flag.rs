@@ -3,6 +3,8 @@
 
 use async_trait::async_trait;
 
+use crate::characters::unseen;
+use crate::digest::sha256_hex;
 use crate::domain::{Attachment, Experiment};
 use crate::ports::elsewhere::{Elsewhere, ElsewhereService};
 use crate::ports::{FlagError, FlagService, FlagState, Right};
@@ -58,7 +60,7 @@ impl AttachedFlag<'_> {
         let reference = &self.attachment.reference;
         let found = self.elsewhere()?.experiment(reference).await?;
         let found = found.ok_or_else(|| self.otherwise(format!("there is no experiment `{reference}` any more")))?;
-        Ok(found.kept())
+        Ok(kept(found))
     }
 
     fn otherwise(&self, problem: String) -> FlagError {
@@ -174,4 +176,27 @@ impl FlagService for AttachedFlag<'_> {
     async fn rights(&self) -> Result<Vec<Right>, FlagError> {
         self.service.rights().await
     }
+}
+
+/// Longest text of the service that is kept and shown.
+const MAX_TEXT: usize = 120;
+
+/// An experiment as it is kept: texts that can be shown beside ours, without characters that steer or hide, and the hash of what deals.
+pub(in crate::usecases) fn kept(found: Elsewhere) -> Elsewhere {
+    let metrics = found.metrics.iter().take(20).map(|name| shown(name)).collect();
+    Elsewhere {
+        name: shown(&found.name),
+        control: shown(&found.control),
+        treatment: shown(&found.treatment),
+        idle: found.idle.as_deref().map(shown),
+        off_problem: found.off_problem.as_deref().map(shown),
+        deal: sha256_hex(&found.deal),
+        metrics,
+        ..found
+    }
+}
+
+fn shown(text: &str) -> String {
+    let is_seen = |c: &char| !c.is_control() && unseen(c.encode_utf8(&mut [0; 4])).is_none();
+    text.chars().filter(is_seen).collect::<String>().trim().chars().take(MAX_TEXT).collect()
 }

@@ -82,6 +82,9 @@ fn arms(flag: &Flag) -> Result<(String, u8), String> {
         return Err(format!("none of its variants is `{CONTROL}`, which is what PostHog compares with"));
     }
     let groups = flag.filters.get("groups").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    if groups.iter().all(|group| group.get("rollout_percentage").and_then(Value::as_f64) == Some(0.0)) {
+        return Err("the release conditions of its flag let nobody in".to_owned());
+    }
     let forced =
         groups.iter().filter_map(|group| group.get("variant").and_then(Value::as_str)).find(|it| !it.is_empty());
     if let Some(variant) = forced {

@@ -27,6 +27,7 @@ use crate::store::Tx;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::applied::applied_hash;
 use crate::usecases::kernel::attached_facts::{Seen, facts_of};
+use crate::usecases::kernel::attached_flag::kept;
 use crate::usecases::kernel::caps::find_caps_of;
 use crate::usecases::kernel::digest::digest;
 use crate::usecases::kernel::experiment_step::experiment_step;
@@ -199,7 +200,7 @@ async fn read(runtime: &Runtime, config: &Config, request: &AttachRequest) -> Re
             .hint(format!("those of {} can", kinds.join(", ")))
     })?;
     let found = elsewhere.experiment(&request.experiment).await.map_err(cannot_be_guarded)?;
-    let found = found.map(Elsewhere::kept).ok_or_else(|| {
+    let found = found.map(kept).ok_or_else(|| {
         let shown: String = request.experiment.chars().filter(|c| !c.is_control()).take(60).collect();
         Error::not_found("experiment", &shown)
             .hint(format!("{} has none with this number, id or key, or the token cannot see it", service.name()))
