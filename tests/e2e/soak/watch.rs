@@ -62,12 +62,14 @@ pub(super) struct Watch<'w> {
     world: World,
     seen: i64,
     flags: BTreeMap<String, i64>,
+    /// When the flag of the harmful one was moved last.
+    harmful_since: Option<Timestamp>,
     harm_stopped: bool,
 }
 
 impl<'w> Watch<'w> {
     pub(super) fn new(lab: &'w Lab, sources: &'w Sources, world: World) -> Self {
-        Self { lab, sources, world, seen: 0, flags: BTreeMap::new(), harm_stopped: false }
+        Self { lab, sources, world, seen: 0, flags: BTreeMap::new(), harmful_since: None, harm_stopped: false }
     }
 
     /// After a round.
@@ -129,6 +131,9 @@ impl<'w> Watch<'w> {
         let key = payload["key"].as_str().with_context(|| format!("no key: {payload}"))?;
         let pct = payload["treatment_pct"].as_i64().with_context(|| format!("no share: {payload}"))?;
         let before = self.flags.insert(key.to_owned(), pct);
+        if key == FLAGS[2] {
+            self.harmful_since = Some(line.at);
+        }
         ensure!(before != Some(pct), "`{key}` was set to {pct} % twice");
         Ok(())
     }
@@ -181,8 +186,11 @@ impl<'w> Watch<'w> {
         // Harm is seen as soon as it is plain and its sources were well for a while.
         let rests_on = self.sources.latest_of_experiments(now);
         let begun = rests_on.iter().map(|(_, episode)| episode.to).max().unwrap_or(self.world.harm_at);
-        let shows = (self.world.harm_at + HARM_SHOWS).max(begun + LEFT_ALONE) + INTERVAL + INTERVAL;
-        ensure!(self.harm_stopped || now < shows, "the harm is not stopped at {now}");
+        // Nobody is harmed while a fault of a source keeps its flag off.
+        let harms_since = self.harmful_since.map_or(self.world.harm_at, |since| since.max(self.world.harm_at));
+        let shows = (harms_since + HARM_SHOWS).max(begun + LEFT_ALONE) + INTERVAL + INTERVAL;
+        let is_off = standing.get(2).is_some_and(|harmful| harmful.state.status == ExperimentStatus::Paused);
+        ensure!(self.harm_stopped || is_off || now < shows, "the harm is not stopped at {now}");
         Ok(())
     }
 
