@@ -347,7 +347,8 @@ async fn at_its_end_a_gate_asks_and_nothing_is_written() -> Result<()> {
         ensure!(posthog.is_on(KEY)? && posthog.kept().writes.is_empty());
         // Whoever turned it off there has not asked for it to be on.
         posthog.edit(KEY, |flag| flag["active"] = json!(false));
-        lab.decide(&experiment, Verdict::Extend).await?;
+        let error = lab.decide(&experiment, Verdict::Extend).await.unwrap_err();
+        ensure!(format!("{error:#}").contains("is off, but the runtime set it to on"), "{error:#}");
         ensure!(!posthog.is_on(KEY)? && posthog.kept().writes.is_empty(), "{:?}", posthog.kept().writes);
         lab.poll_after(1).await?;
         assert_eq!(status_of(&lab, &experiment).await?, ExperimentStatus::Paused);

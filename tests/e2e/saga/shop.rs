@@ -158,7 +158,8 @@ impl<'s> Shop<'s> {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        anyhow::bail!("`{slug}` is not read")
+        let log = std::fs::read_to_string(self.lab.root().join(".outcome/daemons.log")).unwrap_or_default();
+        anyhow::bail!("`{slug}` is not read\n{log}")
     }
 
     /// The experiment is paused by one step, its gate is open, people are told, and the flag was written once.

@@ -32,7 +32,9 @@ fn flag(FlagFacts { service, found }: &FlagFacts) -> String {
     match found {
         FlagFound::Nothing => format!("not in {service} yet: the launch makes it"),
         FlagFound::Off => {
-            format!("in {service} already, and off: approving takes it over, and off is where it goes back to")
+            format!(
+                "in {service} already, and off: approving takes it over, if it is set up as the runtime does it, and off is where it goes back to"
+            )
         }
         FlagFound::On { treatment_pct } => {
             format!("on at {treatment_pct} % in {service} already: it cannot be launched before it is off there")

@@ -13,6 +13,7 @@ use crate::usecases::kernel::basis::About;
 use crate::usecases::kernel::decision::{ToSign, check_words, decider, note_refused_decision, require, sign};
 use crate::usecases::kernel::digest::digest;
 use crate::usecases::kernel::experiment_step::experiment_step;
+use crate::usecases::kernel::flag::refuse_moved_flag;
 use crate::usecases::kernel::lookup::{experiment_named, outcome_of};
 use crate::usecases::kernel::read_again::must_be_read_again;
 use crate::usecases::kernel::step_context::StepContext;
@@ -82,6 +83,10 @@ async fn try_act(runtime: &Runtime, request: &ActRequest) -> Result<Decided> {
         ));
     }
     check_words(&[], request.note.as_deref(), request.verdict)?;
+    if request.verdict == Verdict::Resume {
+        let experiment = experiment_named(&mut runtime.read().await?, &request.experiment).await?;
+        Box::pin(refuse_moved_flag(runtime, &experiment)).await?;
+    }
     let signer = decider(runtime, request.member.as_deref(), &request.unlock, request.verdict).await?;
     let mut tx = runtime.write().await?;
     let mut experiment = experiment_named(&mut tx, &request.experiment).await?;

@@ -25,6 +25,7 @@ use crate::usecases::kernel::basis::About;
 use crate::usecases::kernel::built::default_branch;
 use crate::usecases::kernel::decision::{ToSign, check_words, decider, note_refused_decision, sign};
 use crate::usecases::kernel::experiment_step::experiment_step;
+use crate::usecases::kernel::flag::refuse_moved_flag;
 use crate::usecases::kernel::gate_context::{conflicts, may_spread};
 use crate::usecases::kernel::gate_step::gate_step;
 use crate::usecases::kernel::lookup::{gate_named, outcome_of};
@@ -104,6 +105,15 @@ async fn try_decide(runtime: &Runtime, gate: &Gate, request: &DecideRequest) -> 
     let is_launch = gate.gate_type == GateType::LaunchApproval && !request.verdict.is_negative();
     if is_launch {
         Box::pin(refuse_live_flag(runtime, gate)).await?;
+    }
+    if gives_treatment(gate.gate_type, request.verdict) {
+        let experiment = match gate.experiment {
+            Some(id) => runtime.read().await?.experiment_get(id).await?,
+            None => None,
+        };
+        if let Some(experiment) = experiment {
+            Box::pin(refuse_moved_flag(runtime, &experiment)).await?;
+        }
     }
     let tried = if is_launch { check_launch_queries(runtime, gate).await? } else { LaunchQueries::default() };
     let head_of_branch = launch_drift(runtime, gate).await?;

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use super::attached_flag::FlagOf;
 use super::phases::is_on;
 use super::workspace_file::{config, flag_service};
 use crate::domain::{Experiment, ExperimentStatus, FlagFacts, FlagFound, FlagPosition, Message, MessageKey};
 use crate::error::{Code, Error, Result, error_chain};
-use crate::ports::{FlagError, FlagState};
+use crate::ports::{FlagError, FlagState, flags};
 use crate::store::{AllocationPhase, Tx};
 use crate::usecases::Runtime;
 
@@ -78,6 +79,28 @@ pub(in crate::usecases) async fn look_at_flag(runtime: &Runtime, key: &str) -> O
         Err(_) => return Some(not_read(service.name(), format!("no answer within {} s", PATIENCE.as_secs()))),
     };
     Some(FlagFacts { service: service.name().to_owned(), found })
+}
+
+/// A decision that goes on with the treatment rests on where the flag is: somebody who moved it is seen before anything is signed. One
+/// that is on its way, or cannot be read, is told elsewhere.
+///
+/// # Errors
+/// [`Code::ContextChanged`] with where it is.
+pub(in crate::usecases) async fn refuse_moved_flag(runtime: &Runtime, experiment: &Experiment) -> Result<()> {
+    let mut tx = runtime.read().await?;
+    if tx.outbox_is_flag_waiting(experiment.id).await? {
+        return Ok(());
+    }
+    let phases = tx.phase_list(experiment.id).await?;
+    drop(tx);
+    let Ok(Some(service)) = flag_service(runtime, &*config(runtime).await?).await else { return Ok(()) };
+    let expected = expected_position(experiment, &phases);
+    let flag = FlagOf::new(service.as_ref(), Some(experiment), !expected.is_on);
+    match timeout(PATIENCE, flags::drift(flag.service(), &expected)).await {
+        Ok(Ok(Some(drift))) => Err(Error::new(Code::ContextChanged, drift.to_string())
+            .hint("`outcome-runtime poll` sees it too, and what follows; then look at the gate again")),
+        Ok(Ok(None) | Err(_)) | Err(_) => Ok(()),
+    }
 }
 
 /// Nobody launches on a flag that gives somebody the treatment already.
