@@ -156,7 +156,7 @@ async fn an_unleash_that_is_down_slow_or_busy_delays_and_changes_nothing_else() 
             anyhow::Ok(())
         };
         minutes(6).await?;
-        ensure!(proxy.n_refused() > before, "{trouble:?} was not met");
+        ensure!(proxy.n_refused() > before, "{trouble:?} was not met\n{}", shop.said());
         if trouble != Trouble::Slow {
             ensure!(shop.is_on(flag).await?, "{trouble:?}: nobody could turn it off");
             let told = shop.told(&experiment).await?;

@@ -115,6 +115,11 @@ impl<'s> Shop<'s> {
         self.arms(flag, (4000, 1200, 8), (4000, 1210, 900)).await
     }
 
+    /// What the daemons have said.
+    pub(super) fn said(&self) -> String {
+        std::fs::read_to_string(self.lab.root().join(".outcome/daemons.log")).unwrap_or_default()
+    }
+
     /// Whether Unleash has the flag on.
     pub(super) async fn is_on(&self, flag: &str) -> Result<bool> {
         let path = format!("projects/default/features/{flag}");
@@ -158,8 +163,7 @@ impl<'s> Shop<'s> {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        let log = std::fs::read_to_string(self.lab.root().join(".outcome/daemons.log")).unwrap_or_default();
-        anyhow::bail!("`{slug}` is not read\n{log}")
+        anyhow::bail!("`{slug}` is not read\n{}", self.said())
     }
 
     /// The experiment is paused by one step, its gate is open, people are told, and the flag was written once.
