@@ -61,6 +61,7 @@ async fn a_limit_that_is_crossed_in_prometheus_turns_the_flag_off_in_unleash() -
     ensure!(n_days >= 3, "it is off after {n_days} days");
     shop.is_stopped_once(&experiment, "limit-crossed", "error_rate").await?;
     let experiment = shop.launch("harmed").await?;
+    shop.is_looked_at("harmed").await?;
     shop.harm("harmed").await?;
     shop.lab.clock.advance(SignedDuration::from_hours(7));
     write_clock(&shop.lab)?;
@@ -142,6 +143,8 @@ async fn an_unleash_that_is_down_slow_or_busy_delays_and_changes_nothing_else() 
         [(Trouble::Down, "unleash-down"), (Trouble::Slow, "unleash-slow"), (Trouble::Conflict, "unleash-busy")]
     {
         let experiment = shop.launch(flag).await?;
+        // A poll that had asked before the harm began would ask again only when it is due.
+        shop.is_looked_at(flag).await?;
         let before = proxy.n_refused();
         proxy.set(trouble);
         shop.harm(flag).await?;

@@ -152,6 +152,17 @@ impl<'s> Shop<'s> {
         Ok(())
     }
 
+    /// Waits until a daemon has looked at an experiment that was just launched; there is nothing to read yet.
+    pub(super) async fn is_looked_at(&self, flag: &str) -> Result<()> {
+        let until = Instant::now() + PATIENCE;
+        let line = format!("Polled `the-level-{flag}`");
+        while !self.said().contains(&line) {
+            ensure!(Instant::now() < until, "nobody looks at `{flag}`\n{}", self.said());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(())
+    }
+
     /// Waits until the daemons have read an experiment at the present instant.
     pub(super) async fn is_read(&self, flag: &str) -> Result<()> {
         let until = Instant::now() + PATIENCE;
