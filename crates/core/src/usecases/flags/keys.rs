@@ -10,8 +10,8 @@ use super::Flags;
 use super::test::applied;
 use crate::domain::{Experiment, ExperimentStatus, text_enum};
 use crate::error::{Error, Result, error_chain};
-use crate::ports::{FlagState, flags};
-use crate::usecases::kernel::attached_flag::FlagOf;
+use crate::ports::FlagState;
+use crate::usecases::kernel::attached_flag::drift_of;
 use crate::usecases::kernel::flag::{expected_position, flag_position};
 use crate::usecases::outbox::stuck::flag_problem as stuck_problem;
 
@@ -83,9 +83,8 @@ impl Flags<'_> {
         drop(tx);
         let until = Instant::now() + PATIENCE;
         for (line, experiment) in found.iter_mut().zip(&live).filter(|(line, _)| line.state != FlagLineState::Stuck) {
-            let flag = FlagOf::new(service.as_ref(), Some(experiment), line.expected_pct == 0);
             let expected = flag_position(&line.key, line.expected_pct);
-            let (state, problem) = match timeout_at(until, flags::drift(flag.service(), &expected)).await {
+            let (state, problem) = match timeout_at(until, drift_of(service.as_ref(), experiment, &expected)).await {
                 Ok(Ok(None)) => (FlagLineState::InPlace, None),
                 Ok(Ok(Some(drift))) => (FlagLineState::Elsewhere, Some(drift.to_string())),
                 Ok(Err(error)) => (FlagLineState::NotRead, Some(error_chain(&Error::from(error)))),

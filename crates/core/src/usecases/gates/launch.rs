@@ -1,14 +1,14 @@
 //! A launch is approved for exactly the commit and the plan that were shown.
 
 use super::decided::Decided;
+use crate::config::Config;
 use crate::domain::{Experiment, ExperimentStatus, Gate, GateType, SignalSpec};
 use crate::error::{Code, Error, Result};
 use crate::lifecycle::ExperimentEvent;
-use crate::ports::flags;
 use crate::principal::Principal;
 use crate::store::Tx;
 use crate::usecases::Runtime;
-use crate::usecases::kernel::attached_flag::FlagOf;
+use crate::usecases::kernel::attached_flag::drift_of;
 use crate::usecases::kernel::digest::digest;
 use crate::usecases::kernel::experiment_step::experiment_step;
 use crate::usecases::kernel::flag::{flag_position, refuse_taken_flag};
@@ -75,17 +75,17 @@ pub(super) async fn refuse_live_flag(runtime: &Runtime, gate: &Gate) -> Result<(
 /// What runs elsewhere is what the gate shows: the same arms and shares, running.
 async fn still_attached(runtime: &Runtime, experiment: &Experiment) -> Result<()> {
     let key = &experiment.hypothesis.flag_key;
-    let Some(service) = flag_service(runtime, &*config(runtime).await?).await? else {
+    let config = config(runtime).await?;
+    let Some(service) = flag_service(runtime, &config).await? else {
         return Err(Error::new(
             Code::ContextChanged,
             "no flag service is applied any more, so nothing could be turned off",
         )
         .hint("apply the outcome file with its `feature_flags`"));
     };
-    must_be_declared_so(runtime, experiment).await?;
-    let flag = FlagOf::new(service.as_ref(), Some(experiment), false);
+    must_be_declared_so(runtime, &config, experiment).await?;
     let expected = flag_position(key, experiment.hypothesis.rollout.initial_pct);
-    match flags::drift(flag.service(), &expected).await.map_err(Error::from)? {
+    match drift_of(service.as_ref(), experiment, &expected).await.map_err(Error::from)? {
         None => Ok(()),
         Some(drift) => {
             Err(Error::new(Code::ContextChanged, format!("it is not what the gate shows any more: {drift}"))
@@ -95,8 +95,7 @@ async fn still_attached(runtime: &Runtime, experiment: &Experiment) -> Result<()
 }
 
 /// What guards it is declared now as it was when it was attached: a query that was mended since is not signed as it was.
-async fn must_be_declared_so(runtime: &Runtime, experiment: &Experiment) -> Result<()> {
-    let config = config(runtime).await?;
+async fn must_be_declared_so(runtime: &Runtime, config: &Config, experiment: &Experiment) -> Result<()> {
     let outcome = outcome_of(&mut runtime.read().await?, experiment).await?;
     let declared = || config.metrics.iter().chain(&outcome.spec.secondary_signals);
     let is_same = |guard: &SignalSpec| {

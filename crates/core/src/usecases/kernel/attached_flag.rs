@@ -7,7 +7,21 @@ use crate::characters::unseen;
 use crate::digest::sha256_hex;
 use crate::domain::{Attachment, Experiment};
 use crate::ports::elsewhere::{Elsewhere, ElsewhereService};
+use crate::ports::flags::{self, Drift};
 use crate::ports::{FlagError, FlagService, FlagState, Right};
+
+/// Where the flag of an experiment is, if that is not where it is expected. `None` where it is in place.
+///
+/// # Errors
+/// The service's.
+pub(in crate::usecases) async fn drift_of(
+    service: &dyn FlagService,
+    experiment: &Experiment,
+    expected: &FlagState,
+) -> Result<Option<Drift>, FlagError> {
+    let flag = FlagOf::new(service, Some(experiment), !expected.is_on);
+    flags::drift(flag.service(), expected).await
+}
 
 /// A flag service, looked at through one experiment.
 pub(in crate::usecases) struct FlagOf<'s> {
@@ -20,12 +34,12 @@ impl<'s> FlagOf<'s> {
     /// that it is turned off again.
     pub(in crate::usecases) fn new(
         service: &'s dyn FlagService,
-        experiment: Option<&Experiment>,
+        experiment: Option<&'s Experiment>,
         is_to_be_off: bool,
     ) -> Self {
         let attached = experiment.and_then(|experiment| {
-            let attachment = experiment.state.attached.as_deref()?.clone();
-            Some(AttachedFlag { service, attachment, key: experiment.hypothesis.flag_key.clone(), is_to_be_off })
+            let attachment = experiment.state.attached.as_deref()?;
+            Some(AttachedFlag { service, attachment, key: &experiment.hypothesis.flag_key, is_to_be_off })
         });
         Self { service, attached }
     }
@@ -41,8 +55,8 @@ impl<'s> FlagOf<'s> {
 
 struct AttachedFlag<'s> {
     service: &'s dyn FlagService,
-    attachment: Attachment,
-    key: String,
+    attachment: &'s Attachment,
+    key: &'s str,
     is_to_be_off: bool,
 }
 
@@ -64,12 +78,12 @@ impl AttachedFlag<'_> {
     }
 
     fn otherwise(&self, problem: String) -> FlagError {
-        FlagError::Foreign { key: self.key.clone(), problem }
+        FlagError::Foreign { key: self.key.to_owned(), problem }
     }
 
     /// What differs from what was attached, in a sentence.
     fn difference(&self, found: &Elsewhere) -> Option<String> {
-        let Attachment { control, treatment, reference, .. } = &self.attachment;
+        let Attachment { control, treatment, reference, .. } = self.attachment;
         if found.flag_key != self.key {
             return Some(format!("the experiment `{reference}` uses the flag `{}` now", found.flag_key));
         }

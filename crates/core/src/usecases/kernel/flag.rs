@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::attached_flag::FlagOf;
+use super::attached_flag::drift_of;
 use super::phases::is_on;
 use super::workspace_file::{config, flag_service};
 use crate::domain::{Experiment, ExperimentStatus, FlagFacts, FlagFound, FlagPosition, Message, MessageKey};
 use crate::error::{Code, Error, Result, error_chain};
-use crate::ports::{FlagError, FlagState, flags};
+use crate::ports::{FlagError, FlagState};
 use crate::store::{AllocationPhase, Tx};
 use crate::usecases::Runtime;
 
@@ -95,8 +95,7 @@ pub(in crate::usecases) async fn refuse_moved_flag(runtime: &Runtime, experiment
     drop(tx);
     let Ok(Some(service)) = flag_service(runtime, &*config(runtime).await?).await else { return Ok(()) };
     let expected = expected_position(experiment, &phases);
-    let flag = FlagOf::new(service.as_ref(), Some(experiment), !expected.is_on);
-    match timeout(PATIENCE, flags::drift(flag.service(), &expected)).await {
+    match timeout(PATIENCE, drift_of(service.as_ref(), experiment, &expected)).await {
         Ok(Ok(Some(drift))) => Err(Error::new(Code::ContextChanged, drift.to_string())
             .hint("`outcome-runtime poll` sees it too, and what follows; then look at the gate again")),
         Ok(Ok(None) | Err(_)) | Err(_) => Ok(()),

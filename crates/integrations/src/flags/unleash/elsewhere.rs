@@ -25,9 +25,13 @@ struct Variant {
 /// The control, the treatment, and its share.
 type Arms = (String, String, u8);
 
+/// The strategies that decide.
+fn live(environment: &Environment) -> impl Iterator<Item = &Map<String, Value>> {
+    environment.strategies().iter().filter(|one| one.get("disabled") != Some(&json!(true)))
+}
+
 fn arms(environment: &Environment) -> Result<Arms, String> {
-    let live: Vec<_> =
-        environment.strategies().iter().filter(|one| one.get("disabled") != Some(&json!(true))).collect();
+    let live: Vec<_> = live(environment).collect();
     let [strategy] = live.as_slice() else {
         return Err(format!("it has {} strategies that are on, and one of them must deal the arms", live.len()));
     };
@@ -75,9 +79,9 @@ fn without_variants(strategy: &Map<String, Value>) -> Result<Arms, String> {
 
 /// What decides who gets which variant, and what that is.
 fn deal(environment: &Environment) -> String {
-    let live = environment.strategies().iter().filter(|one| one.get("disabled") != Some(&json!(true)));
     let parts = ["id", "name", "parameters", "constraints", "segments", "variants"];
-    let dealt: Vec<_> = live.map(|one| parts.map(|part| one.get(part).cloned().unwrap_or_default())).collect();
+    let dealt: Vec<_> =
+        live(environment).map(|one| parts.map(|part| one.get(part).cloned().unwrap_or_default())).collect();
     json!(dealt).to_string()
 }
 

@@ -11,7 +11,7 @@ use crate::ports::FlagService;
 use crate::ports::flags::{self, Found};
 use crate::store::Tx;
 use crate::usecases::Runtime;
-use crate::usecases::kernel::attached_flag::FlagOf;
+use crate::usecases::kernel::attached_flag::drift_of;
 use crate::usecases::kernel::days::{DAY, start_of};
 use crate::usecases::kernel::flag::{flag_position, queue_flag};
 use crate::usecases::kernel::phases::is_on;
@@ -86,8 +86,7 @@ async fn look(runtime: &Runtime) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for experiment in &ours {
         let key = &experiment.hypothesis.flag_key;
-        let flag = FlagOf::new(service.as_ref(), Some(experiment), true);
-        let drift = match flags::drift(flag.service(), &flag_position(key, 0)).await.map_err(Error::from) {
+        let drift = match drift_of(service.as_ref(), experiment, &flag_position(key, 0)).await.map_err(Error::from) {
             Ok(drift) => drift,
             Err(error) => {
                 found.push(format!("`{}`: the flag `{key}` could not be read back: {error}", experiment.slug));

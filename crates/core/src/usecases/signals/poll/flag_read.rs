@@ -5,11 +5,11 @@ use jiff::{SignedDuration, Timestamp};
 use crate::config::Config;
 use crate::domain::{Experiment, Message, MessageKey, Notice};
 use crate::error::{Error, Result, error_chain};
-use crate::ports::flags::{self, Drift, Found};
+use crate::ports::flags::{Drift, Found};
 use crate::present::span;
 use crate::store::{AllocationPhase, Instant, SignalHealth, Tx};
 use crate::usecases::Runtime;
-use crate::usecases::kernel::attached_flag::FlagOf;
+use crate::usecases::kernel::attached_flag::drift_of;
 use crate::usecases::kernel::flag::expected_position;
 use crate::usecases::kernel::phases::is_on;
 use crate::usecases::kernel::workspace_file::flag_service;
@@ -62,9 +62,7 @@ async fn try_read_flag(
         return Ok(FlagRead::NotAsked);
     }
     let expected = expected_position(experiment, phases);
-    let drift = flags::drift(FlagOf::new(service.as_ref(), Some(experiment), !expected.is_on).service(), &expected)
-        .await
-        .map_err(Error::from)?;
+    let drift = drift_of(service.as_ref(), experiment, &expected).await.map_err(Error::from)?;
     Ok(match drift.filter(|drift| !is_waiting || !is_on_its_way(drift, phases)) {
         None => FlagRead::InPlace,
         Some(drift) => FlagRead::Drift(drift.to_string()),
