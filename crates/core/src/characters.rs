@@ -40,6 +40,12 @@ impl fmt::Display for Deceptive {
     }
 }
 
+/// The beginning of a text by somebody else, for a sentence that quotes it: without control characters, at most `max` long.
+#[must_use]
+pub fn quotable(text: &str, max: usize) -> String {
+    text.chars().filter(|c| !c.is_control()).take(max).collect()
+}
+
 /// The first deceptive character of a path or a rule.
 #[must_use]
 pub fn deceptive(text: &str) -> Option<Deceptive> {

@@ -26,7 +26,7 @@ pub struct Attachment {
     /// Since when its units are counted: its start, or a later instant that was asked for.
     #[schemars(with = "String")]
     pub started_at: Timestamp,
-    /// When it began there, where the service tells; later than `started_at` is never, earlier where units are counted from a later instant.
+    /// When it began there, where the service tells: `started_at`, or earlier where units are counted from a later instant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub began_at: Option<Timestamp>,

@@ -85,6 +85,17 @@ statements! {
         WHERE workspace_id = $1 AND experiment_id = $2 ORDER BY phase");
 }
 
+/// Which experiments a flag belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlagOwner {
+    /// One that was ever live with it, or is being built.
+    Used,
+    /// Or is only proposed.
+    Proposed,
+    /// The same, without those that were detached: their flag was never the runtime's.
+    Held,
+}
+
 columns! {
     pub(super) struct ExperimentRow in "experiment" {
         id: ExperimentId => folded,
@@ -430,8 +441,7 @@ impl Tx {
         Ok(count > 0)
     }
 
-    /// The experiment to which a flag belongs, other than `except`: one that was ever live with it, or is being built; or, where
-    /// `is_proposed_enough`, one that is only proposed. Keys that differ in the case of letters are one.
+    /// The experiment to which a flag belongs, other than `except`. Keys that differ in the case of letters are one.
     ///
     /// # Errors
     /// When the database fails.
@@ -439,14 +449,14 @@ impl Tx {
         &mut self,
         key: &str,
         except: Option<ExperimentId>,
-        (is_proposed_enough, may_be_let_go): (bool, bool),
+        who: FlagOwner,
     ) -> Result<Option<Slug>> {
         let row: Option<(Slug,)> = on_db!(self, |c| sqlx::query_as(EXPERIMENT_FLAG_OWNER)
             .bind(self.workspace)
             .bind(key)
             .bind(except)
-            .bind(is_proposed_enough)
-            .bind(may_be_let_go)
+            .bind(who != FlagOwner::Used)
+            .bind(who == FlagOwner::Held)
             .fetch_optional(c)
             .await)?;
         Ok(row.map(|(slug,)| slug))

@@ -45,7 +45,7 @@ pub use db::{Db, Tx};
 
 pub use crate::address::Engine;
 pub use deliveries::{Delivery, DeliveryState};
-pub use experiments::{AllocationPhase, ExperimentGlance};
+pub use experiments::{AllocationPhase, ExperimentGlance, FlagOwner};
 pub use gates::GateGlance;
 pub use jobs::{JobHolder, ORDINARY, QueuedJob, URGENT, WantedJobs};
 pub use kept::RawAnswerRow;

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::AuditLog;
+use crate::characters::quotable;
 use crate::error::{Code, Error, Result};
 use crate::usecases::kernel::raw_answer::text_of;
 use crate::usecases::kernel::workspace_file::config;
@@ -42,5 +43,5 @@ impl AuditLog<'_> {
 
 /// Something that may be no hash, for people.
 fn short(hash: &str) -> String {
-    hash.chars().filter(|c| !c.is_control()).take(70).collect()
+    quotable(hash, 70)
 }

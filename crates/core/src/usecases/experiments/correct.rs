@@ -19,6 +19,7 @@ use crate::store::{Instant, SignalHealth, Snapshot, Tx};
 use crate::usecases::Runtime;
 use crate::usecases::kernel::anchoring::anchor_quietly;
 use crate::usecases::kernel::applied::applied;
+use crate::usecases::kernel::attached_guards::possible_guards;
 use crate::usecases::kernel::basis::About;
 use crate::usecases::kernel::decision::{ToSign, check_words, decider, note_refused_decision, require, sign};
 use crate::usecases::kernel::digest::digest;
@@ -266,10 +267,8 @@ async fn correction_of(
             let declared = std::iter::once(&outcome.spec.signal).chain(guards).find(|found| found.name == *signal);
             // What guards an experiment that runs elsewhere can be any metric of the file.
             let applied = applied(runtime, tx).await?.filter(|_| plan.attached.is_some());
-            let metrics = applied.iter().flat_map(|applied| &applied.config.metrics);
-            let others = metrics.chain(&outcome.spec.secondary_signals);
-            let declared =
-                declared.or_else(|| others.filter(|_| plan.attached.is_some()).find(|found| found.name == *signal));
+            let mut others = applied.iter().flat_map(|applied| possible_guards(&applied.config, &outcome.spec));
+            let declared = declared.or_else(|| others.find(|found| found.name == *signal));
             query_correction(planned, declared)
         }
         Wrong::Reading { signal, measured_at } => {

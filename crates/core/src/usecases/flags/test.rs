@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Flags;
+use crate::characters::quotable;
 use crate::config::Vendors;
 use crate::error::{Code, Error, Result};
 use crate::ports::{FlagService, Right};
@@ -62,7 +63,7 @@ impl Flags<'_> {
 pub fn flag_role(vendors: &Vendors, provider: &str) -> Result<&'static str> {
     vendors.flag(provider).map(|vendor| vendor.role).ok_or_else(|| {
         let known: Vec<_> = vendors.flags.iter().map(|vendor| vendor.kind).collect();
-        let shown: String = provider.chars().filter(|c| !c.is_control()).take(60).collect();
+        let shown = quotable(provider, 60);
         Error::new(Code::NotFound, format!("`{shown}` is not a flag service"))
             .hint(format!("the providers are {}", known.join(", ")))
     })

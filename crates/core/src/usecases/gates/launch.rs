@@ -9,6 +9,7 @@ use crate::principal::Principal;
 use crate::store::Tx;
 use crate::usecases::Runtime;
 use crate::usecases::kernel::attached_flag::drift_of;
+use crate::usecases::kernel::attached_guards::possible_guards;
 use crate::usecases::kernel::digest::digest;
 use crate::usecases::kernel::experiment_step::experiment_step;
 use crate::usecases::kernel::flag::{flag_position, refuse_taken_flag};
@@ -97,9 +98,9 @@ async fn still_attached(runtime: &Runtime, experiment: &Experiment) -> Result<()
 /// What guards it is declared now as it was when it was attached: a query that was mended since is not signed as it was.
 async fn must_be_declared_so(runtime: &Runtime, config: &Config, experiment: &Experiment) -> Result<()> {
     let outcome = outcome_of(&mut runtime.read().await?, experiment).await?;
-    let declared = || config.metrics.iter().chain(&outcome.spec.secondary_signals);
     let is_same = |guard: &SignalSpec| {
-        declared().any(|found| SignalSpec { poll_interval: guard.poll_interval, ..found.clone() } == *guard)
+        possible_guards(config, &outcome.spec)
+            .any(|found| SignalSpec { poll_interval: guard.poll_interval, ..found.clone() } == *guard)
     };
     let guards = experiment.state.attached.iter().flat_map(|attached| &attached.guards);
     match guards.map(|guard| &guard.signal).find(|signal| !is_same(signal)) {

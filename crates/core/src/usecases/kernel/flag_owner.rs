@@ -3,7 +3,7 @@
 use crate::domain::Experiment;
 use crate::error::{Code, Error, Result};
 use crate::ids::ExperimentId;
-use crate::store::Tx;
+use crate::store::{FlagOwner, Tx};
 
 /// What is wrong with a key that belongs to another experiment than `of`, as the end of a sentence about it.
 pub(in crate::usecases) async fn flag_problem(
@@ -11,7 +11,7 @@ pub(in crate::usecases) async fn flag_problem(
     key: &str,
     of: Option<ExperimentId>,
 ) -> Result<Option<String>> {
-    let owner = tx.experiment_flag_owner(key, of, (false, false)).await?;
+    let owner = tx.experiment_flag_owner(key, of, FlagOwner::Used).await?;
     Ok(owner.map(|owner| {
         format!(
             "is `{key}`, which belongs to `{owner}` for ever, also after its end: units that saw its treatment would be counted here. \
@@ -27,7 +27,7 @@ pub(in crate::usecases) async fn flag_problem(
 pub(super) async fn require_unproposed_flag(tx: &mut Tx, experiment: &Experiment) -> Result<()> {
     require_free_flag(tx, experiment).await?;
     let key = &experiment.hypothesis.flag_key;
-    match tx.experiment_flag_owner(key, Some(experiment.id), (true, false)).await? {
+    match tx.experiment_flag_owner(key, Some(experiment.id), FlagOwner::Proposed).await? {
         None => Ok(()),
         Some(other) => {
             let message =
@@ -56,7 +56,7 @@ pub(super) async fn require_free_flag(tx: &mut Tx, experiment: &Experiment) -> R
 /// [`Code::Conflict`] with whose it is.
 pub(super) async fn require_attachable_flag(tx: &mut Tx, experiment: &Experiment) -> Result<()> {
     let key = &experiment.hypothesis.flag_key;
-    match tx.experiment_flag_owner(key, Some(experiment.id), (true, true)).await? {
+    match tx.experiment_flag_owner(key, Some(experiment.id), FlagOwner::Held).await? {
         None => Ok(()),
         Some(owner) => {
             Err(Error::new(Code::Conflict, format!("the flag `{key}` belongs to `{owner}` here")).hint(format!(

@@ -15,6 +15,7 @@ pub(super) mod apply_change;
 pub(super) mod ask;
 pub(super) mod attached_facts;
 pub(super) mod attached_flag;
+pub(super) mod attached_guards;
 pub(super) mod basis;
 pub(super) mod budget;
 pub(super) mod built;

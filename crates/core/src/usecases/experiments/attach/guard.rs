@@ -1,8 +1,10 @@
 //! Guards as a person writes them: `error_rate < 1%`, `latency_p95 <= 800`, `refunded_7d not worse by 0.5%`.
 
+use crate::characters::quotable;
 use crate::config::Config;
 use crate::domain::{ConstraintBound, Direction, GuardrailPlan, OutcomeSpec, Period, SignalSpec, ViolationPolicy};
 use crate::error::{Code, Error, Result};
+use crate::usecases::kernel::attached_guards::possible_guards;
 
 /// How often a guard is looked at.
 const HOURLY: i64 = 1;
@@ -16,7 +18,7 @@ const EXAMPLES: &str = "write it as in `error_rate < 1%`, `paid_7d > 0.02` or `r
 /// [`Code::InvalidInput`] with what is valid.
 pub(super) fn guard(text: &str, config: &Config, outcome: &OutcomeSpec) -> Result<GuardrailPlan> {
     let wrong = |problem: &str| {
-        let shown: String = text.chars().filter(|c| !c.is_control()).take(80).collect();
+        let shown = quotable(text, 80);
         Error::new(Code::InvalidInput, format!("`{shown}` is no guard: {problem}")).hint(EXAMPLES)
     };
     if let Some((name, margin)) = text.split_once(" not worse by ") {
@@ -78,7 +80,7 @@ fn better(signal: &SignalSpec) -> Option<Direction> {
 /// A signal by its name.
 fn signal(name: &str, config: &Config, outcome: &OutcomeSpec) -> Result<SignalSpec> {
     let name = name.trim();
-    let shown: String = name.chars().filter(|c| !c.is_control()).take(60).collect();
+    let shown = quotable(name, 60);
     if name == outcome.signal.name {
         return Err(Error::new(
             Code::InvalidInput,
@@ -93,7 +95,7 @@ fn signal(name: &str, config: &Config, outcome: &OutcomeSpec) -> Result<SignalSp
         )
         .hint("leave it out; to change its limit, change the outcome file and apply it"));
     }
-    let known = || config.metrics.iter().chain(&outcome.secondary_signals);
+    let known = || possible_guards(config, outcome);
     known().find(|signal| signal.name == name).cloned().ok_or_else(|| {
         let names: Vec<&str> = known().map(|signal| signal.name.as_str()).take(30).collect();
         let hint = match names.as_slice() {

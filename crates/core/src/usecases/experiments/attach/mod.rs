@@ -10,10 +10,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Experiments;
+use crate::characters::quotable;
 use crate::config::Config;
 use crate::domain::{
     AttachedFacts, Attachment, Author, Design, Experiment, GateType, GuardrailPlan, Hypothesis, InterventionKind,
-    MeasurementPlan, Outcome, OutcomeStatus, Risk, RolloutPlan, Slug,
+    MeasurementPlan, Outcome, OutcomeStatus, Plan, Risk, RolloutPlan, Slug,
 };
 use crate::error::{Code, Error, Result};
 use crate::ids::ExperimentId;
@@ -108,12 +109,11 @@ impl Experiments<'_> {
         let (found, place) = read(runtime, &config, &request).await?;
         let attachment = attachment(runtime, &config, &outcome, &request, &found, place)?;
         let since = attachment.started_at;
-        let experiment = draft(runtime, &outcome, &request, &found, attachment, by)?;
-        let caps = find_caps_of(runtime, &config, planned(&outcome.spec, &experiment).signals(), since).await?;
-        let mut experiment = experiment;
-        experiment.state.caps.clone_from(&caps);
-        let seen = try_it(runtime, &config, &outcome, &experiment).await?;
-        experiment.state.caps.clear();
+        let mut experiment = draft(runtime, &outcome, &request, &found, attachment, by)?;
+        let plan = planned(&outcome.spec, &experiment);
+        let caps = find_caps_of(runtime, &config, plan.signals(), since).await?;
+        let plan = plan.with_caps(&caps);
+        let seen = try_it(runtime, &config, &outcome, &experiment, &plan, since).await?;
         let mut tx = runtime.write().await?;
         let declared = outcome_named(&mut tx, &outcome.id.to_string()).await?;
         require_active(&declared)?;
@@ -126,15 +126,10 @@ impl Experiments<'_> {
         let facts = facts_of(&experiment, Some(seen));
         experiment.slug = free_experiment_slug(&mut tx, &experiment.slug).await?;
         store_experiment(runtime, &mut tx, &experiment, by).await?;
-        let plan_hash = {
-            let mut state = experiment.state.clone();
-            state.caps.clone_from(&caps);
-            digest(&planned(&outcome.spec, &Experiment { state, ..experiment.clone() }))?
-        };
-        let event = ExperimentEvent::Attached { plan_hash, caps };
+        let event = ExperimentEvent::Attached { plan_hash: digest(&plan)?, caps };
         let context = StepContext { attached: facts.clone(), ..StepContext::default() };
         experiment_step(runtime, &mut tx, &outcome, &mut experiment, event, by, &context).await?;
-        let asked = asked(runtime, &mut tx, &outcome, &experiment, facts).await?;
+        let asked = asked(runtime, &mut tx, &outcome, &experiment, &plan, facts).await?;
         tx.commit().await?;
         Ok(asked)
     }
@@ -184,7 +179,7 @@ async fn read(runtime: &Runtime, config: &Config, request: &AttachRequest) -> Re
     let applied = config.flags.as_ref().map(|flags| flags.kind);
     if applied != Some(request.provider.as_str()) {
         let now = applied.map_or("none".to_owned(), |kind| format!("`{kind}`"));
-        let provider: String = request.provider.chars().filter(|c| !c.is_control()).take(60).collect();
+        let provider = quotable(&request.provider, 60);
         return Err(Error::new(
             Code::Conflict,
             format!("the flag service that is applied is {now}, and the experiment is said to be at `{provider}`"),
@@ -201,8 +196,7 @@ async fn read(runtime: &Runtime, config: &Config, request: &AttachRequest) -> Re
     })?;
     let found = elsewhere.experiment(&request.experiment).await.map_err(cannot_be_guarded)?;
     let found = found.map(kept).ok_or_else(|| {
-        let shown: String = request.experiment.chars().filter(|c| !c.is_control()).take(60).collect();
-        Error::not_found("experiment", &shown)
+        Error::not_found("experiment", &request.experiment)
             .hint(format!("{} has none with this number, id or key, or the token cannot see it", service.name()))
     })?;
     check_key(&found.flag_key).map_err(Error::from)?;
@@ -385,12 +379,12 @@ async fn try_it(
     config: &Arc<Config>,
     outcome: &Outcome,
     experiment: &Experiment,
+    plan: &Plan,
+    since: Timestamp,
 ) -> Result<FirstLook> {
-    let plan = planned(&outcome.spec, experiment);
     let problems = check_queries(runtime, config, plan.signals().cloned().collect()).await?;
     refuse_broken(problems, "nothing can be guarded that cannot be measured")?;
-    let since = experiment.state.attached.as_ref().map_or_else(|| runtime.now(), |attached| attached.started_at);
-    let seen = first_look(runtime, config, outcome, experiment, &plan, since).await?;
+    let seen = first_look(runtime, config, outcome, experiment, plan, since).await?;
     let refused = |message: String, hint: &str| Err(Error::new(Code::Conflict, message).hint(hint.to_owned()));
     if let Some(danger) = &seen.danger {
         return refused(
@@ -440,6 +434,7 @@ async fn asked(
     tx: &mut Tx,
     outcome: &Outcome,
     experiment: &Experiment,
+    plan: &Plan,
     facts: Option<AttachedFacts>,
 ) -> Result<AttachAsked> {
     let lost = || Error::new(Code::Internal, "the gate of an attachment is not there");
@@ -449,7 +444,6 @@ async fn asked(
         .map(|(gate, _)| gate)
         .find(|gate| gate.experiment == Some(experiment.id) && gate.gate_type == GateType::LaunchApproval);
     let gate = gate.ok_or_else(lost)?.slug.to_string();
-    let plan = planned(&outcome.spec, experiment);
     let mut guards = vec![format!("`{}` no worse than the control", plan.signal.name)];
     for GuardrailPlan { signal, bound, .. } in &plan.guardrails {
         let scale = scale_of_bound(tx, experiment.id, signal, bound).await?.unwrap_or_default();
